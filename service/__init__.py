@@ -1,0 +1,1 @@
+"""The API and its workers: request, validation, batch, runtime, response."""

@@ -1,0 +1,1 @@
+"""Offline jobs, one module per verb: ``python -m training VERB``."""

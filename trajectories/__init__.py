@@ -1,0 +1,1 @@
+"""Recordings of moving things: readers, audit, windows, the one stored form of a dataset."""
