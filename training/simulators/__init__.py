@@ -1,0 +1,1 @@
+"""Generators of data whose true relations are known."""
