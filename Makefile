@@ -10,14 +10,16 @@ BIN := $(VENV)/bin
 # What to install: RUNTIME is ONNX Runtime for the CPU, or for CUDA with GPU=1; TRAIN=1 adds torch.
 comma := ,
 RUNTIME := $(if $(GPU),gpu,service)
-OTHER_RUNTIME := $(if $(GPU),onnxruntime,onnxruntime-gpu)
+OTHER := $(if $(GPU),service,gpu)
+OTHER_PACKAGE := $(if $(GPU),onnxruntime,onnxruntime-gpu)
 EXTRAS := $(RUNTIME)$(if $(TRAIN),$(comma)train)
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 
+# The two runtimes share their files on disk, so that one is taken out before the other goes in.
 # An environment counts as installed when the stamp inside it is newer than the pins.
 STAMPS := $(VENV)/stamps
 INSTALLED := $(STAMPS)/$(subst $(comma),+,$(EXTRAS))
-DEVELOPING := $(STAMPS)/service+train+dev
+DEVELOPING := $(STAMPS)/$(RUNTIME)+train+dev
 
 .PHONY: help install up demo test check lint types imports format unit parity bench train evaluate export
 
@@ -25,6 +27,7 @@ help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
 
 install: $(INSTALLED) ## Make .venv with what serving needs (TRAIN=1 adds torch, GPU=1 means CUDA)
+	@echo "relata: $(VENV) is ready; now make up or make demo"
 
 up: $(INSTALLED) ## Serve until Ctrl-C: API, worker, broker, bundled models (PORT=8000, RELATA_HOME=.relata)
 	@exec $(BIN)/python -m service up
@@ -71,7 +74,7 @@ export: $(DEVELOPING) ## Write a run as an artifact: make export RUN=runs/push3 
 
 $(INSTALLED) $(DEVELOPING): pyproject.toml constraints.txt | $(BIN)/python
 	@echo "installing relata[$(subst +,$(comma),$(@F))] into $(VENV)"
-	@$(PIP) uninstall --yes $(OTHER_RUNTIME) 2> /dev/null
+	@$(PIP) uninstall --yes $(OTHER_PACKAGE) 2> /dev/null && rm -f $(STAMPS)/$(OTHER)*
 	@$(PIP) install --constraint constraints.txt --editable ".[$(subst +,$(comma),$(@F))]"
 	@mkdir -p $(STAMPS) && touch $@
 
