@@ -2,17 +2,15 @@
 
 import os
 
-# Two workers of pytest share two cores, and sums must not depend on how many threads were free;
-# set before anything imports numpy or torch.
-for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
-    os.environ.setdefault(variable, "1")
-
 from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-NEEDS_RECORDINGS = "needs recordings"
+# Two workers of pytest share two cores, and sums must not depend on how many threads were free;
+# set before anything imports numpy or torch.
+for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"):
+    os.environ.setdefault(variable, "1")
 
 
 @pytest.fixture(scope="session")
@@ -22,10 +20,10 @@ def recordings() -> Callable[[str], Path]:
     def folder(name: str) -> Path:
         root = os.environ.get("RELATA_DATA")
         if root is None:
-            pytest.skip(f"{NEEDS_RECORDINGS}: RELATA_DATA is not set")
+            pytest.skip("RELATA_DATA is not set")
         found = Path(root) / name
         if not found.is_dir():
-            pytest.skip(f"{NEEDS_RECORDINGS}: no folder {name} under RELATA_DATA")
+            pytest.skip(f"RELATA_DATA holds no folder {name}")
         return found
 
     return folder
@@ -48,7 +46,7 @@ def _has_cuda() -> bool:
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say loudly how many tests the absence of recordings has cost."""
     skipped = terminalreporter.stats.get("skipped", [])
-    missing = sum(NEEDS_RECORDINGS in str(report.longrepr) for report in skipped)
+    missing = sum("RELATA_DATA" in str(report.longrepr) for report in skipped)
     if missing:
         terminalreporter.write_line(
             f"{missing} tests on real recordings were skipped: set RELATA_DATA to a folder of them "
