@@ -1,7 +1,6 @@
 """What every test shares: one thread each, real recordings where there are any, honest skips."""
 
 import os
-
 from collections.abc import Callable
 from pathlib import Path
 
