@@ -1,0 +1,1 @@
+"""What is known about pairs: tables, selections and answers; arrays to wire."""

@@ -1,0 +1,1 @@
+"""The wire format: what comes in and what goes out, as pydantic types. Knows no arrays."""
