@@ -21,7 +21,7 @@ STAMPS := $(VENV)/stamps
 INSTALLED := $(STAMPS)/$(subst $(comma),+,$(EXTRAS))
 DEVELOPING := $(STAMPS)/$(RUNTIME)+train+dev
 
-.PHONY: help install up demo test check lint types imports format unit parity bench train evaluate export
+.PHONY: help install up demo test check lint style types imports format unit parity bench train evaluate export
 
 help: ## Say what each target does
 	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "  make %-9s %s\n", $$1, $$2}' Makefile
@@ -40,7 +40,9 @@ test: $(DEVELOPING) ## Install everything, torch included, and run every test (A
 
 check: lint unit parity ## Lint, types, unit tests and parity: what to run before a commit
 
-lint: $(DEVELOPING) types imports ## Style, format, types and layers, changing nothing
+lint: style types imports ## Style, format, types and layers, changing nothing
+
+style: $(DEVELOPING)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 
