@@ -1,1 +1,1 @@
-"""Offline jobs, one module per verb: ``python -m training VERB``."""
+"""Offline jobs, one file per verb: ``python -m training <verb>``."""
