@@ -77,7 +77,8 @@ def cmu_mocap(folder: Path, subject: int) -> Dataset:
     """Give dNRI's dataset of one subject: joint positions and their differences per frame.
 
     Splits ``train`` and ``valid`` hold the non-overlapping windows of the paper, ``test`` the
-    longer ones of its evaluation, and ``train_trials`` the whole training trials.
+    longer ones of its evaluation; ``train_trials`` and ``valid_trials`` hold the whole trials, for
+    windows with other starts and lengths.
     """
     protocol = SUBJECTS[subject]
     files = _trial_files(folder, subject, protocol)
@@ -99,6 +100,7 @@ def cmu_mocap(folder: Path, subject: int) -> Dataset:
             "valid": _windows(whole, slice(protocol.train, middle), protocol.window),
             "test": _windows(whole, slice(middle, None), protocol.test_window),
             "train_trials": _part(whole, slice(0, protocol.train)),
+            "valid_trials": _part(whole, slice(protocol.train, middle)),
         },
         units={name: f"{UNIT}/frame" if name[0] == "v" else UNIT for name in features},
         velocity=BACKWARD_DIFFERENCE,
