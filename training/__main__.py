@@ -1,4 +1,4 @@
-"""``python -m training <verb>``: finds the verb's module and hands over; nothing heavy is imported."""
+"""``python -m training <verb>``: finds the verb's module and hands over to it."""
 
 import importlib
 import sys

@@ -32,6 +32,11 @@ class Batch(NamedTuple):
     frames: Tensor
     samples: int
 
+    @property
+    def nodes(self) -> int:
+        """N, the nodes of one sample."""
+        return self.frames.shape[1] // self.samples
+
 
 def items_of(sequences: Sequences, window: WindowConfig | None, *, fixed: bool) -> list[Item]:
     """List the windows of one epoch; ``fixed`` puts random starts at the start of their block.
@@ -93,11 +98,13 @@ class EpochPlan:
         other windows are left out next time.
         """
         config = self._config
-        order = generator(config.seed, Purpose.ORDER, epoch).permutation(len(self._items))
-        starts = generator(config.seed, Purpose.STARTS, epoch).random(len(self._items))
+        count = len(self._items)
+        order = generator(config.seed, Purpose.ORDER, epoch).permutation(count)
+        starts = generator(config.seed, Purpose.STARTS, epoch).random(count).tolist()
         picked = order[step * config.group : (step + 1) * config.group]
-        windows = [self._cut(self._items[index], starts[index]) for index in picked]
-        return [pack(windows[at : at + config.batch]) for at in range(0, config.group, config.batch)]
+        windows = [self._cut(self._items[int(index)], starts[index]) for index in picked]
+        firsts = range(0, config.group, config.batch)
+        return [pack(windows[first : first + config.batch]) for first in firsts]
 
     def _cut(self, item: Item, where: float) -> npt.NDArray[np.float32]:
         start = item.first + int(where * (item.last - item.first + 1))

@@ -11,6 +11,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -80,14 +81,12 @@ def save_last(
     write_atomically(folder / "last.json", state.encode())
 
 
-def load_last(
-    folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer
-) -> Standing:
+def load_last(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Standing:
     """Bring network and optimiser back to the last checkpoint; give where training stands."""
     path = folder / "last.safetensors"
     tensors, header = _read(path)
     if _STATE not in header:
-        raise CheckpointError(f"{path} says nothing about where training stands", "a run's own file")
+        raise CheckpointError(f"{path} does not say where training stands", "a run's own file")
     load_weights(network, _under(tensors, _NETWORK), path)
     slots = _under(tensors, _OPTIMISER)
     for name, parameter in network.named_parameters():
@@ -139,8 +138,10 @@ def _serialise(tensors: Mapping[str, Tensor], header: dict[str, str]) -> bytes:
 
 def _read(path: Path) -> tuple[dict[str, Tensor], dict[str, str]]:
     try:
-        with safe_open(path, framework="pt") as file:  # pyright: ignore[reportUnknownVariableType]
-            return {name: file.get_tensor(name) for name in file.keys()}, file.metadata() or {}  # noqa: SIM118
+        with cast("Any", safe_open(path, framework="pt")) as file:
+            names: list[str] = list(file.keys())
+            header: dict[str, str] = file.metadata() or {}
+            return {name: cast("Tensor", file.get_tensor(name)) for name in names}, header
     except FileNotFoundError as error:
         raise CheckpointError(f"no checkpoint at {path}", "a run with a finished epoch") from error
     except SafetensorError as error:

@@ -76,12 +76,15 @@ class ObjectiveConfig(Frozen):
     """Probability of type 0 in that fixed prior; the rest is shared by the other types."""
     tau: Positive = 0.5
     """Temperature of the relaxed relation samples in training."""
+    rollout_steps: PositiveInt = 1
+    """Steps that training predicts from its own output before it sees a true frame again. Above 1
+    the decoder must be one without memory (``markov``). Validation always shows true frames."""
 
     @model_validator(mode="after")
     def _fixed_prior_needs_its_switch(self) -> Self:
         if self.add_uniform_prior != (self.no_edge_prior is not None):
             raise ValueError(
-                "'no_edge_prior' and 'add_uniform_prior: true' only work together: give both or none"
+                "'no_edge_prior' works only with 'add_uniform_prior: true': give both or none"
             )
         return self
 
@@ -105,7 +108,8 @@ class WindowConfig(Frozen):
     length: Annotated[int, Field(ge=3)]
     """Frames in one window."""
     starts: Literal["fixed", "random"] = "fixed"
-    """``fixed``: back to back. ``random``: one per block of ``length`` frames, moved every epoch."""
+    """``fixed``: back to back. ``random``: anywhere in each block of ``length`` frames, anew in
+    every epoch."""
 
 
 class EarlyStopping(Frozen):

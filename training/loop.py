@@ -9,37 +9,30 @@ batches are averaged, not summed, which Adam does not notice.
 
 import math
 import time
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 
-from models.graph import fully_connected
-from models.sampling import gumbel_softmax
-from training.batches import Batch, EpochPlan, Sequences, validation_batches
+from training.batches import EpochPlan, Sequences, validation_batches
 from training.checkpoints import Standing, load_last, save_best, save_last, weights_sha256
 from training.config import TrainConfig
 from training.errors import Diverged
-from training.objective import (
-    Terms,
-    harden,
-    kl_average_per_sample,
-    kl_learned_per_sample,
-    nll_per_sample,
-    total,
-)
-from training.randomness import Purpose, seed_torch, uniforms
+from training.objective import Terms, total
+from training.randomness import Purpose, seed_torch
 from training.runs import RunFolder
+from training.teacher import Teacher
+
+INTERRUPTED = "interrupted"
 
 
 class Listener(Protocol):
     """Who wants to know how training goes."""
 
     def at_step(self, phase: str, done: int, losses: dict[str, float]) -> None:
-        """Hear of a finished step."""
+        """Hear of a finished batch; ``losses`` is empty while a step is unfinished."""
         ...
 
     def at_epoch(self, line: dict[str, Any]) -> None:
@@ -49,10 +42,18 @@ class Listener(Protocol):
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a run ended."""
+    """How a run ended.
+
+    Attributes:
+        reason: ``finished``, ``max-hours``, ``early-stopping`` or ``interrupted``.
+        epochs: Epochs finished.
+        best_epoch: Epoch of the lowest validation loss, from 1.
+        best_nll: That loss.
+        hours: Time spent, over all resumes.
+        weights_sha256: Fingerprint of the weights after the last step.
+    """
 
     reason: str
-    """``finished``, ``max-hours``, ``early-stopping`` or ``interrupted``."""
     epochs: int
     best_epoch: int | None
     best_nll: float | None
@@ -75,12 +76,12 @@ class Trainer:
         self._config = config
         self._folder = folder
         self._network = network
+        self._teacher = Teacher(network, config)
         self._listener = listener
-        self._nodes = train[0].shape[1]
-        self._edge_types = int(network.config.edge_types)  # pyright: ignore[reportAttributeAccessIssue, reportArgumentType]
         self._plan = EpochPlan(train, config)
         self._optimiser = torch.optim.Adam(network.parameters(), lr=config.learning_rate(0))
         self._standing = Standing(seed=config.seed)
+        self._since = time.perf_counter()
 
     @property
     def total_steps(self) -> int:
@@ -99,10 +100,12 @@ class Trainer:
 
     def fit(self, should_stop: Callable[[], bool] = lambda: False) -> Outcome:
         """Train until the last epoch, the time limit, a stalled validation loss, or a stop."""
+        self._since = time.perf_counter()
         reason = self._reason_to_end()
         while reason is None:
             if not self._epoch(should_stop):
-                return self._outcome("interrupted")
+                self._save()
+                return self._outcome(INTERRUPTED)
             reason = self._reason_to_end()
         return self._outcome(reason)
 
@@ -113,9 +116,10 @@ class Trainer:
         patience = config.early_stopping.patience if config.early_stopping else None
         if patience and standing.epoch - (standing.best_epoch or 0) >= patience:
             return "early-stopping"
-        mean = standing.seconds / standing.epoch if standing.epoch else 0.0
-        if config.max_hours and standing.seconds + mean > config.max_hours * 3600 and standing.epoch:
-            return "max-hours"
+        if config.max_hours and standing.epoch:
+            next_end = standing.seconds * (standing.epoch + 1) / standing.epoch
+            if next_end > config.max_hours * 3600:
+                return "max-hours"
         return None
 
     def _outcome(self, reason: str) -> Outcome:
@@ -136,61 +140,64 @@ class Trainer:
             group["lr"] = config.learning_rate(standing.epoch)
         self._network.train()
         while standing.step < self._plan.steps:
-            with self._clock():
-                terms = self._step(standing.epoch, standing.step)
+            losses = self._step(standing.epoch, standing.step)
             standing.step += 1
-            for name, value in terms.items():
+            for name, value in losses.items():
                 standing.sums[name] = standing.sums.get(name, 0.0) + value
-            self._listener.at_step("training", self.done_steps, terms)
+            self._listener.at_step("training", self.done_steps, losses)
             if should_stop():
-                self._save()
                 return False
-            every = config.checkpoint_every
-            if every and standing.step % every == 0 and standing.step < self._plan.steps:
+            if config.checkpoint_every and standing.step % config.checkpoint_every == 0:
                 self._save()
-        self._end_epoch()
-        return True
+        return self._end_epoch(should_stop)
 
-    def _end_epoch(self) -> None:
+    def _end_epoch(self, should_stop: Callable[[], bool]) -> bool:
+        """Validate, report and save; say whether nothing asked to stop meanwhile."""
         config, standing = self._config, self._standing
-        epoch = standing.epoch + 1
+        epoch, done = standing.epoch + 1, self.done_steps
         line: dict[str, Any] = {"epoch": epoch}
         line |= {name: value / self._plan.steps for name, value in standing.sums.items()}
         line["learning_rate"] = config.learning_rate(standing.epoch)
         if epoch % config.validate_every == 0 or epoch == config.epochs:
-            with self._clock():
-                line |= self._validate(epoch)
+            measured = self.validate(epoch, should_stop)
+            if measured is None:
+                return False
+            line |= measured | {"best": self._is_best(epoch, measured["valid_nll"])}
+        self._charge_time()
         line["seconds"] = round(standing.epoch_seconds, 3)
         standing.seconds += standing.epoch_seconds
         standing.epoch, standing.step = epoch, 0
         standing.sums, standing.epoch_seconds = {}, 0.0
         self._folder.append_metrics(line)
         self._save()
+        self._listener.at_step("training", done, {})
         self._listener.at_epoch(line)
+        return True
 
-    def _validate(self, epoch: int) -> dict[str, Any]:
+    def _is_best(self, epoch: int, nll: float) -> bool:
+        """Say whether no earlier epoch was better, and keep the weights if so."""
         standing = self._standing
-        measured = self.validate(epoch)
-        if not all(math.isfinite(value) for value in measured.values()):
-            raise self._diverged("validation loss", measured)
-        nll = measured["valid_nll"]
-        better = standing.best_nll is None or nll < standing.best_nll
-        if better:
-            standing.best_nll, standing.best_epoch = nll, epoch
-            save_best(self._folder.checkpoints, self._network, epoch, nll)
-        return {**measured, "best": better}
+        if standing.best_nll is not None and nll >= standing.best_nll:
+            return False
+        standing.best_nll, standing.best_epoch = nll, epoch
+        save_best(self._folder.checkpoints, self._network, epoch, nll)
+        return True
 
-    def validate(self, epoch: int) -> dict[str, float]:
-        """Give the mean losses of the validation split: hard posterior samples, true frames."""
+    def validate(
+        self, epoch: int, should_stop: Callable[[], bool] = lambda: False
+    ) -> dict[str, float] | None:
+        """Give the mean losses of the validation split, or None where something asked to stop."""
         self._network.eval()
         parts: list[Terms] = []
         with torch.no_grad():
             for index, batch in enumerate(validation_batches(self._valid, self._config)):
-                noise = (self._config.seed, Purpose.VALIDATION, epoch, index)
-                parts.append(self._terms(batch, noise, hard=True))
+                parts.append(self._teacher.examine(batch, epoch, index))
                 self._listener.at_step("validating", self.done_steps, {})
+                if should_stop():
+                    return None
         terms = Terms(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        return {f"valid_{name}": value for name, value in self._report(terms.mean()).items()}
+        losses = self._finite("validation", terms.mean())
+        return {f"valid_{name}": value for name, value in losses.items()}
 
     def _step(self, epoch: int, step: int) -> dict[str, float]:
         """Take one optimiser step; give its mean losses."""
@@ -199,63 +206,50 @@ class Trainer:
         self._optimiser.zero_grad(set_to_none=True)
         reports: list[dict[str, float]] = []
         for index, batch in enumerate(self._plan.step_batches(epoch, step)):
-            noise = (config.seed, Purpose.NOISE, epoch, step, index)
-            terms = self._terms(batch, noise, hard=False).mean()
+            terms = self._teacher.teach(batch, epoch, step, index).mean()
+            reports.append(self._finite("training", terms))
             loss: Any = total(terms, config.objective) / config.accumulate
-            reports.append(self._report(terms))
-            if not math.isfinite(reports[-1]["loss"]):
-                raise self._diverged("training loss", reports[-1])
             loss.backward()
+            self._listener.at_step("training", self.done_steps, {})
         if config.optimiser.clip_norm:
             nn.utils.clip_grad_norm_(self._network.parameters(), config.optimiser.clip_norm)
         self._optimiser.step()
         return _mean(reports)
 
-    def _terms(self, batch: Batch, noise: Sequence[int], *, hard: bool) -> Terms:
-        """Give the loss terms per sample of one batch."""
-        network: Any = self._network
-        objective = self._config.objective
-        graph = fully_connected(self._nodes, copies=batch.samples)
-        given, wanted = batch.frames[:-1], batch.frames[1:]
-        posterior, prior = network.relation_logits(given, graph)
-        seed, purpose, *counters = noise
-        drawn = uniforms(posterior.shape, seed, Purpose(purpose), *counters)
-        weights = gumbel_softmax(posterior, drawn, objective.tau)
-        predicted: Tensor = network.teacher_forced(
-            given, graph, harden(weights) if hard else weights
-        )
-        usage = objective.no_edge_prior
-        return Terms(
-            nll_per_sample(predicted, wanted, objective.variance, batch.samples),
-            kl_learned_per_sample(posterior, prior, batch.samples),
-            kl_average_per_sample(posterior, usage, batch.samples)
-            if usage is not None
-            else predicted.new_zeros(batch.samples),
-        )
-
-    def _report(self, terms: Terms) -> dict[str, float]:
+    def _finite(self, phase: str, terms: Terms) -> dict[str, float]:
+        """Give the losses as numbers, or stop where one of them left the finite range."""
         values = Terms(*(part.detach() for part in terms))
-        loss = total(values, self._config.objective)
-        return {"loss": float(loss)} | {name: float(v) for name, v in values._asdict().items()}
+        losses = {"loss": float(total(values, self._config.objective))}
+        losses |= {name: float(value) for name, value in values._asdict().items()}
+        wrong = [name for name, value in losses.items() if not math.isfinite(value)]
+        if wrong:
+            raise self._diverged(f"{phase} {wrong[0]} is {losses[wrong[0]]}")
+        return losses
 
     def _save(self) -> None:
+        if not all(_is_finite(value) for value in self._network.state_dict().values()):
+            raise self._diverged("a weight is not finite")
+        self._charge_time()
         save_last(self._folder.checkpoints, self._network, self._optimiser, self._standing)
 
-    @contextmanager
-    def _clock(self) -> Iterator[None]:
-        started = time.perf_counter()
-        yield
-        self._standing.epoch_seconds += time.perf_counter() - started
+    def _charge_time(self) -> None:
+        now = time.perf_counter()
+        self._standing.epoch_seconds += now - self._since
+        self._since = now
 
-    def _diverged(self, what: str, values: dict[str, float]) -> Diverged:
+    def _diverged(self, what: str) -> Diverged:
         standing = self._standing
         last = self._folder.checkpoints / "last.safetensors"
-        kept = f"the last good checkpoint is {last}" if last.exists() else "no checkpoint was written"
+        kept = f"the last good checkpoint is {last}" if last.exists() else "nothing was saved yet"
         return Diverged(
-            f"{what} is {values} in epoch {standing.epoch + 1}, step {standing.step + 1}; {kept}",
-            "finite losses",
+            f"{what} in epoch {standing.epoch + 1}, step {standing.step + 1}; {kept}",
+            "finite losses and weights",
             "lower optimiser.learning_rate, or set optimiser.clip_norm",
         )
+
+
+def _is_finite(value: Tensor) -> bool:
+    return bool(torch.isfinite(value).all())
 
 
 def _mean(reports: Sequence[dict[str, float]]) -> dict[str, float]:

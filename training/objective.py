@@ -39,14 +39,14 @@ def nll_per_sample(predicted: Tensor, target: Tensor, variance: float, samples: 
     """
     error = (predicted - target).square().sum(-1) / (2 * variance)
     per_frame = error + 0.5 * math.log(2 * math.pi * variance)
-    return per_frame.unflatten(1, (samples, -1)).mean(dim=(0, 2))
+    return _by_sample(per_frame, samples).mean(dim=(0, 2))
 
 
 def kl_learned_per_sample(posterior: Tensor, prior: Tensor, samples: int) -> Tensor:
     """Give KL(posterior || learned prior) [B] from logits [T, B*E, K], over time and edges."""
     q = posterior.softmax(-1)
     divergence = (q * ((q + _TINY).log() - prior.log_softmax(-1))).sum(-1)
-    return divergence.unflatten(1, (samples, -1)).mean(dim=(0, 2))
+    return _by_sample(divergence, samples).mean(dim=(0, 2))
 
 
 def kl_average_per_sample(posterior: Tensor, no_edge_prior: float, samples: int) -> Tensor:
@@ -55,7 +55,7 @@ def kl_average_per_sample(posterior: Tensor, no_edge_prior: float, samples: int)
     The posterior is averaged over a sample's edges first; the fixed prior gives type 0 the
     probability ``no_edge_prior`` and shares the rest.
     """
-    usage = posterior.softmax(-1).unflatten(1, (samples, -1)).mean(2)
+    usage = _by_sample(posterior.softmax(-1), samples).mean(2)
     fixed = fixed_prior(no_edge_prior, posterior.shape[-1]).to(usage)
     return (usage * ((usage + _TINY).log() - fixed.log())).sum(-1).mean(0)
 
@@ -75,6 +75,11 @@ def total(terms: Terms, config: ObjectiveConfig) -> Tensor:
     if config.add_uniform_prior:
         return terms.nll + config.kl * 0.5 * (terms.kl_learned + terms.kl_average)
     return terms.nll + config.kl * terms.kl_learned
+
+
+def _by_sample(rows: Tensor, samples: int) -> Tensor:
+    """Split the flat axis of nodes or edges [T, B*R, …] into samples [T, B, R, …]."""
+    return rows.reshape(rows.shape[0], samples, -1, *rows.shape[2:])
 
 
 def harden(weights: Tensor) -> Tensor:

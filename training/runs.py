@@ -1,7 +1,9 @@
 """A run folder: what training leaves behind, and how the later verbs read it back."""
 
+import fcntl
 import json
-from collections.abc import Mapping
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -61,7 +63,7 @@ class RunFolder:
         self.metrics.write_text("", encoding="utf-8")
 
     def resume(self, config: TrainConfig) -> bool:
-        """Check that a config continues this run; say whether there is a checkpoint to go on from."""
+        """Check that a config continues this run; say whether there is a checkpoint."""
         stored = self.read_config()
         free = {name: getattr(config, name) for name in FREE_ON_RESUME}
         if stored.model_copy(update=free) != config:
@@ -77,7 +79,23 @@ class RunFolder:
             )
         write_atomically(self.config, config.to_yaml().encode())
         self.result.unlink(missing_ok=True)
-        return (self.checkpoints / "last.safetensors").exists()
+        if (self.checkpoints / "last.safetensors").exists():
+            return True
+        self.forget_after(0)
+        return False
+
+    @contextmanager
+    def held(self) -> Generator[None]:
+        """Keep other processes from training in this folder; a kill lets go of it too."""
+        self.path.mkdir(parents=True, exist_ok=True)
+        with (self.path / ".lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError as error:
+                raise RunError(
+                    f"another process is training in {self.path}", "a folder of its own"
+                ) from error
+            yield
 
     def read_config(self) -> TrainConfig:
         """Read the experiment this folder was trained with."""
@@ -95,13 +113,21 @@ class RunFolder:
     def read_metrics(self) -> list[dict[str, Any]]:
         """Read the lines of all finished epochs."""
         lines = self.metrics.read_text("utf-8").splitlines() if self.metrics.exists() else []
-        return [json.loads(line) for line in lines if line.endswith("}")]
+        return [line for line in map(_parsed, lines) if line is not None]
 
     def forget_after(self, epoch: int) -> None:
         """Drop lines of epochs that the last checkpoint does not hold; they are run again."""
         kept = [line for line in self.read_metrics() if line["epoch"] <= epoch]
         text = "".join(json.dumps(line) + "\n" for line in kept)
         write_atomically(self.metrics, text.encode())
+
+
+def _parsed(line: str) -> dict[str, Any] | None:
+    """Read one line; the last one may be torn where a process was killed."""
+    try:
+        return json.loads(line)
+    except json.JSONDecodeError:
+        return None
 
 
 @dataclass(frozen=True)
