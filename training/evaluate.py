@@ -1,5 +1,6 @@
 """``evaluate``: measure the best checkpoint of a run and write ``evaluation.json`` beside it."""
 
+import json
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,7 +21,7 @@ from training.material import Material
 from training.protocols import calibration_windows, evaluation_windows, protocol_for
 from training.report import evaluation_tables
 from training.rollouts import Floats, Plan, relation_probabilities, roll_out
-from training.runs import TrainedRun, load_run
+from training.runs import RunFolder, TrainedRun, load_run
 from trajectories.features import has_velocities
 from trajectories.store import write_json
 
@@ -73,6 +74,7 @@ def evaluate_run(
         "format": FORMAT,
         "experiment": config.name,
         "seed": config.seed,
+        "training": training_facts(trained.folder, config.epochs),
         "normaliser": config.normaliser,
         "dataset": {"name": dataset.name, "fingerprint": dataset.fingerprint},
         "features": list(dataset.features),
@@ -84,6 +86,18 @@ def evaluate_run(
         "forecasts": forecasts,
         "bands": evaluation.bands(residuals, forecasts[0]),
         "seconds": round(time.monotonic() - started, 1),
+    }
+
+
+def training_facts(folder: RunFolder, planned: int) -> dict[str, Any]:
+    """Give how long a run was trained and which epoch its best weights are from."""
+    standing = json.loads((folder.checkpoints / "last.json").read_text(encoding="utf-8"))
+    return {
+        "epochs": standing["epoch"],
+        "planned_epochs": planned,
+        "best_epoch": standing["best_epoch"],
+        "best_valid_nll": standing["best_nll"],
+        "hours": round(standing["seconds"] / 3600, 3),
     }
 
 

@@ -94,10 +94,30 @@ def written_into(document: Path, name: str, text: str) -> str:
 
 
 def _sections(sample: Result) -> Iterator[Section]:
+    yield _training_section()
     if "references" in sample["relations"]["test"]:
         yield _relation_section()
     for index, forecast in enumerate(sample["forecasts"]):
         yield _forecast_section(sample, index, forecast)
+
+
+def _training_section() -> Section:
+    def fact(key: str) -> Callable[[Result, str], float]:
+        return lambda result, _: float(result["training"][key])
+
+    return Section(
+        heading="Training. The weights are those of the epoch with the lowest validation NLL.",
+        columns=[
+            ("epochs", fact("epochs")),
+            ("planned", fact("planned_epochs")),
+            ("best epoch", fact("best_epoch")),
+            ("its validation NLL", fact("best_valid_nll")),
+            ("hours", fact("hours")),
+        ],
+        form=".4g",
+        variants={"": ""},
+        references={},
+    )
 
 
 def _relation_section() -> Section:
