@@ -179,7 +179,12 @@ def _turn(headings: Tensor, frame: Tensor) -> Tensor:
 
 
 def _length(vectors: Tensor) -> Tensor:
-    return (vectors.square().sum(-1, keepdim=True) + 1e-20).sqrt()
+    # Summed part by part: ONNX Runtime's ReduceSum keeps a wrong width where there are no edges.
+    squares = vectors.square()
+    total = squares[..., :1]
+    for axis in range(1, vectors.shape[-1]):
+        total = total + squares[..., axis : axis + 1]
+    return (total + 1e-20).sqrt()
 
 
 def _horizontal(config: CoordinateConfig) -> tuple[int, int]:

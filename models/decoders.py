@@ -84,7 +84,7 @@ def grouped_messages(
     """Give the same sums ``[P, H]`` for hard `types` ``[E]``: each edge runs through one network."""
     total = nodes.new_zeros((nodes.shape[0], networks[0].fc2.out_features))
     for index, network in enumerate(networks):
-        rows = (types == index + silent).nonzero().squeeze(-1)
+        rows = (types == index + silent).nonzero().flatten()
         receivers = graph.receivers.index_select(0, rows)
         chosen = graph._replace(
             senders=graph.senders.index_select(0, rows), receivers=receivers, in_degree=None

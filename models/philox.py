@@ -81,16 +81,17 @@ def draws(keys: Words, samples: npt.ArrayLike, steps: npt.ArrayLike) -> Uniforms
     Args:
         keys: ``[E, 2]`` as `pair_keys` gives them.
         samples: ``[S]`` sample numbers.
-        steps: ``[H]`` step numbers.
+        steps: ``[H]`` step numbers, of up to 64 bits.
 
     Returns:
         ``[H, S, E]`` float32.
     """
     sample = np.asarray(samples, dtype=np.uint32)
-    step = np.asarray(steps, dtype=np.uint32)
+    step = np.asarray(steps, dtype=np.uint64)
     counter = np.zeros((len(step), len(sample), 1, 4), dtype=np.uint32)
-    counter[..., 0] = step[:, None, None]
+    counter[..., 0] = _low(step)[:, None, None]
     counter[..., 1] = sample[None, :, None]
+    counter[..., 2] = _high(step)[:, None, None]
     words = philox(counter, keys[None, None])[..., 0]
     return (words >> np.uint32(8)).astype(np.float32) * _RESOLUTION
 

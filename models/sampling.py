@@ -16,8 +16,12 @@ def draw_types(logits: Tensor, uniforms: Tensor) -> Tensor:
     Returns:
         ``[E]`` int64 in ``0..K-1``.
     """
-    edges = logits.softmax(-1).cumsum(-1)[:, :-1]
-    return (uniforms.unsqueeze(-1) >= edges).sum(-1)
+    cumulative = logits.softmax(-1).cumsum(-1)
+    types = torch.zeros_like(uniforms, dtype=torch.int64)
+    # Added one by one: ONNX Runtime's ReduceSum keeps a wrong width where there are no edges.
+    for index in range(logits.shape[-1] - 1):
+        types = types + (uniforms >= cumulative[:, index]).long()
+    return types
 
 
 def gumbel_softmax(logits: Tensor, uniforms: Tensor, temperature: float) -> Tensor:
