@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from service.schemas.common import NAME_PATTERN, ModelReference, WireModel
+from service.schemas.common import MAX_SEED, NAME_PATTERN, ModelReference, WireModel
 
 JobKind = Literal["forecast", "infer-relations", "retrain", "evaluate"]
 JobState = Literal[
@@ -37,6 +37,16 @@ class RetrainRequest(WireModel):
     experiment: Name | None = Field(default=None, description="A bundled experiment: `push3`.")
     dataset: Name | None = Field(default=None, description="An uploaded dataset.")
     name: Name = Field(description="The model that gets a new version.")
+    alias: Name | None = Field(
+        default="champion",
+        description="The alias that moves to the new version; null leaves all aliases alone.",
+    )
+    epochs: Annotated[int, Field(ge=1, le=10_000)] | None = Field(
+        default=None, description="Epochs to train, if not the experiment's own number."
+    )
+    seed: Annotated[int, Field(ge=0, le=MAX_SEED)] | None = Field(
+        default=None, description="Seed of the training, if not the experiment's own."
+    )
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
