@@ -44,7 +44,7 @@ def write_sequences(
 def read_sequences(path: Path, sequences: int) -> dict[str, list[Array]]:
     """Give each key of ``write_sequences`` with its ``sequences`` arrays."""
     try:
-        with np.load(path, allow_pickle=False) as stored:
+        with path.open("rb") as file, np.load(file, allow_pickle=False) as stored:
             arrays: dict[str, Array] = {key: stored[key] for key in stored.files}
     except (OSError, ValueError, BadZipFile, EOFError) as error:
         raise TrajectoryError(
