@@ -40,14 +40,14 @@ def requested(request: RetrainRequest) -> Experiment:
         raise InvalidRequest(
             "no dataset of that name is stored",
             code="unknown-dataset",
-            pointer="/request/dataset",
+            pointer="/dataset",
             fix=f"Name a bundled experiment instead: {known}.",
         )
     if request.experiment not in BUNDLED:
         raise InvalidRequest(
             "there is no bundled experiment of that name",
             code="unknown-experiment",
-            pointer="/request/experiment",
+            pointer="/experiment",
             fix=f"Name one of: {known}.",
         )
     return BUNDLED[request.experiment]

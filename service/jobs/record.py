@@ -168,6 +168,10 @@ class Records:
         """Give the time by the injected clock."""
         return self._clock()
 
+    def is_reachable(self) -> bool:
+        """Say whether the broker answers now."""
+        return self._database.is_reachable()
+
     def create(self, ref: JobRef, new: NewJob, idempotency: Idempotency | None) -> Submission:
         """Write a new job, unless the same caller's key has made one already."""
         digest = idempotency.digest if idempotency else ""

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -91,6 +91,10 @@ class JobService:
         ref = JobRef.new(self._tenant)
         return await _beside(lambda: self._write_and_ring(ref, new, idempotency))
 
+    async def is_reachable(self) -> bool:
+        """Say whether the broker answers now."""
+        return await asyncio.to_thread(self._office.records.is_reachable)
+
     async def look(self, job_id: str) -> Record:
         """Give the record of a job.
 
@@ -107,16 +111,16 @@ class JobService:
         """Give a job as callers see it."""
         return (await self.look(job_id)).to_job()
 
-    async def wait(self, job_id: str, seen: str | None, seconds: float) -> Record:
-        """Give the record once its etag is not ``seen`` or it is over, at the latest after a while.
+    async def wait(self, job_id: str, seen: Collection[str], seconds: float) -> Record:
+        """Give the record once it is over or its etag is none of ``seen``; at the latest in time.
 
-        ``seen`` None waits for the end of the job.
+        An empty ``seen`` waits for the end of the job.
         """
         deadline = asyncio.get_running_loop().time() + seconds
         record = await self.look(job_id)
         last_id = await self._office.events.last_id(record.ref)
         record = await self.look(job_id)
-        while not record.is_over and seen in (None, record.etag):
+        while not record.is_over and (not seen or record.etag in seen):
             left = deadline - asyncio.get_running_loop().time()
             if left <= 0:
                 break

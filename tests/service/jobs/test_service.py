@@ -137,7 +137,7 @@ async def test_waiting_ends_when_the_job_does(jobs: JobService, bench: Bench) ->
     work = asyncio.to_thread(
         answer_the_bell, bench, JobRef("default", job.id), lambda a: chunked(a, pause_s=0.05)
     )
-    waited, ending = await asyncio.gather(jobs.wait(job.id, None, 20.0), work)
+    waited, ending = await asyncio.gather(jobs.wait(job.id, (), 20.0), work)
     assert (waited.state, ending) == ("succeeded", "succeeded")
 
 
@@ -146,7 +146,7 @@ async def test_waiting_for_a_change_ends_with_the_first_one(
 ) -> None:
     job = await jobs.submit("forecast", BODY)
     seen = (await jobs.look(job.id)).etag
-    waiting = asyncio.create_task(jobs.wait(job.id, seen, 20.0))
+    waiting = asyncio.create_task(jobs.wait(job.id, {seen}, 20.0))
     await asyncio.sleep(0.1)
     assert not waiting.done()
     records.cancel(JobRef("default", job.id))
@@ -155,7 +155,7 @@ async def test_waiting_for_a_change_ends_with_the_first_one(
 
 async def test_waiting_ends_at_its_time_with_the_job_as_it_is(jobs: JobService) -> None:
     job = await jobs.submit("forecast", BODY)
-    assert (await jobs.wait(job.id, None, 0.2)).state == "queued"
+    assert (await jobs.wait(job.id, (), 0.2)).state == "queued"
 
 
 async def test_events_can_be_joined_anywhere(jobs: JobService, bench: Bench) -> None:
