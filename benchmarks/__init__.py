@@ -1,0 +1,1 @@
+"""How fast the service answers on this machine: ``python -m benchmarks``."""
