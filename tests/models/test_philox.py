@@ -93,6 +93,7 @@ def test_changes_with_seed_sample_step_and_direction():
         uniforms(1 + 2**32, [0], 0, ["a"], ["b"]),
         uniforms(1, [1], 0, ["a"], ["b"]),
         uniforms(1, [0], 1, ["a"], ["b"]),
+        uniforms(1, [0], 2**32, ["a"], ["b"]),
         uniforms(1, [0], 0, ["b"], ["a"]),
     ]
     assert all(not np.array_equal(base, other) for other in others)

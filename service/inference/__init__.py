@@ -1,0 +1,1 @@
+"""The engine: recordings in, relation tables and forecasts out; knows no HTTP."""

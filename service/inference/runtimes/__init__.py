@@ -1,0 +1,1 @@
+"""What runs the networks: ONNX Runtime, or torch as the oracle, behind one protocol."""
