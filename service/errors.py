@@ -23,9 +23,11 @@ Each carries a stable slug ``code``, what was found and expected (``detail``), w
 JSON pointer into the request) and how to fix it (``fix``). None of them repeats the input.
 """
 
+import copy
+import dataclasses
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 MAX_FINDINGS = 20
 PROBLEM_TYPE_PREFIX = "urn:relata:problem:"
@@ -86,6 +88,16 @@ class ServiceError(Exception):
             first.detail, code=first.code, pointer=first.pointer, fix=first.fix, findings=findings
         )
 
+    def relocated(self, old: str, new: str) -> Self:
+        """Give the same refusal with the start of its pointers replaced: one item of a batch."""
+        moved = copy.copy(self)
+        moved.pointer = _moved(self.pointer, old, new)
+        moved.findings = tuple(
+            dataclasses.replace(finding, pointer=_moved(finding.pointer, old, new))
+            for finding in self.findings
+        )
+        return moved
+
     def to_problem(self, instance: str = "") -> dict[str, Any]:
         """Give the RFC 9457 document; ``instance`` is the request id as a URI."""
         members: dict[str, Any] = {
@@ -107,6 +119,10 @@ class ServiceError(Exception):
         if self.retry_after_s is None:
             return {}
         return {"Retry-After": str(max(1, round(self.retry_after_s)))}
+
+
+def _moved(pointer: str, old: str, new: str) -> str:
+    return new + pointer.removeprefix(old) if pointer.startswith(old) else pointer
 
 
 class RequestError(ServiceError):

@@ -2,7 +2,7 @@
 
 import io
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pyarrow
@@ -16,8 +16,8 @@ CSV = "text/csv"
 PARQUET = "application/vnd.apache.parquet"
 
 arrow: Any = pyarrow  # it ships no complete types
-write_csv: Any = csv.write_csv
-write_parquet: Any = parquet.write_table
+write_csv: Any = cast("Any", csv).write_csv
+write_parquet: Any = cast("Any", parquet).write_table
 
 
 def encode_relations(

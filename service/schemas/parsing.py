@@ -39,6 +39,12 @@ FIXES = {
     "a model may end in '@alias' or '@version'.",
     "one-or-many": "Send `trajectory` for one recording, `trajectories` for a list.",
     "not-finite": NON_FINITE_FIX,
+    "one-source": "Name a bundled `experiment`, or a `dataset` that was uploaded.",
+    "empty-string": "Give every id at least one character.",
+    "too-long": "Shorten the text.",
+    "too-few": "Send at least one item, or leave the field out where it may be.",
+    "too-many": "Send fewer items; misspelt or repeated members count too.",
+    "unknown-choice": "Send one of the words that are listed.",
 }
 
 
