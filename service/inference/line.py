@@ -1,5 +1,6 @@
 """What stands in the engine's line: works, the tickets of their callers, and unions of them."""
 
+import threading
 from collections.abc import Generator, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -71,16 +72,21 @@ class Ticket(Generic[W, R]):
     entered: float
     answer: "Future[R]" = field(default_factory=lambda: Future())
     alone: bool = False
+    _settling: threading.Lock = field(default_factory=threading.Lock)
 
     def fail(self, error: Exception) -> None:
-        """Tell the caller, if there still is one."""
-        if self.answer.set_running_or_notify_cancel():
+        """Tell the caller, if there still is one and nothing was said yet."""
+        if self._is_mine_to_settle():
             self.answer.set_exception(error)
 
     def succeed(self, result: R) -> None:
-        """Answer the caller, if there still is one."""
-        if self.answer.set_running_or_notify_cancel():
+        """Answer the caller, if there still is one and nothing was said yet."""
+        if self._is_mine_to_settle():
             self.answer.set_result(result)
+
+    def _is_mine_to_settle(self) -> bool:
+        """Whether this call, of all threads, is the first; the engine and `close` may race."""
+        return self._settling.acquire(blocking=False) and self.answer.set_running_or_notify_cancel()
 
 
 @dataclass
@@ -118,7 +124,7 @@ def overloaded(detail: str, ahead_s: float) -> Unavailable:
     )
 
 
-def as_refusal(error: BaseException) -> ServiceError:
+def as_refusal(error: Exception) -> ServiceError:
     """Give what the caller is told; the cause of an unknown error is logged, not sent."""
     if isinstance(error, ServiceError):
         return error

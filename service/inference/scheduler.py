@@ -25,6 +25,7 @@ from service.inference.line import (
     W,
     as_refusal,
     draining,
+    log,
     overloaded,
 )
 
@@ -101,6 +102,11 @@ class Scheduler(Generic[W, R]):
         """Whether the engine's thread runs."""
         return self._thread.is_alive()
 
+    @property
+    def is_closing(self) -> bool:
+        """Whether new work is refused because the engine shuts down."""
+        return self._closing
+
     def close(self, drain_s: float) -> None:
         """Take no more work, finish what there is within `drain_s`, and refuse the rest."""
         with self._changed:
@@ -128,9 +134,9 @@ class Scheduler(Generic[W, R]):
     def _serve(self) -> None:
         try:
             self._work()
-        except BaseException as error:  # a fault of this file: nobody may wait for ever
+        except Exception as error:  # a fault of this file: nobody may wait for ever
+            log.exception("engine-died")
             self._give_up(error)
-            raise
 
     def _work(self) -> None:
         while True:
@@ -229,7 +235,7 @@ class Scheduler(Generic[W, R]):
         for ticket in wanted:
             self._fail(ticket, as_refusal(error))
 
-    def _give_up(self, error: BaseException) -> None:
+    def _give_up(self, error: Exception) -> None:
         """Tell everybody who still waits that no answer will come."""
         with self._changed:
             left = [*self._queue, *(t for batch in self._active for t in batch.tickets)]
