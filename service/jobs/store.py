@@ -6,8 +6,10 @@ attempt that wrote them, so a worker that lost its lease can overwrite nothing.
 
 import hashlib
 import json
+import shutil
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, Self, cast
 
 import fsspec  # pyright: ignore[reportMissingTypeStubs]
@@ -48,10 +50,11 @@ class StoredFile:
 
 
 class Store:
-    """Files of jobs under one root."""
+    """Files of jobs under one root, and the folders on this machine that jobs work in."""
 
-    def __init__(self, root: str) -> None:
-        """Open a store at ``root``: a directory, or an address that fsspec knows."""
+    def __init__(self, root: str, scratch: Path) -> None:
+        """Open a store at ``root``, a directory or an address that fsspec knows."""
+        self._scratch = scratch
         resolve = cast("Callable[..., tuple[Any, str]]", fsspec.core.url_to_fs)  # pyright: ignore[reportUnknownMemberType, reportAttributeAccessIssue]
         self._files, self._root = resolve(root)
 
@@ -94,9 +97,15 @@ class Store:
             raise _damaged("does not have the sha256 that was recorded")
         return body
 
+    def scratch(self, ref: JobRef) -> Path:
+        """Give the folder on this machine in which a job may work; it lasts as long as the job."""
+        return self._scratch / ref.tenant / ref.id
+
     def remove(self, ref: JobRef, keep: str = "") -> None:
-        """Remove the files of a job, all but the one named ``keep``."""
+        """Remove the files of a job: all of them, or all stored ones but ``keep``."""
         folder = self._folder(ref)
+        if not keep:
+            shutil.rmtree(self.scratch(ref), ignore_errors=True)
         if not self._files.exists(folder):
             return
         for path in cast("list[str]", self._files.ls(folder, detail=False)):

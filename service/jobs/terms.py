@@ -10,6 +10,8 @@ class JobTerms(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="RELATA_JOB_", frozen=True, extra="ignore")
 
+    store: str = ""
+    """Where results go, as an address that fsspec knows; default ``<RELATA_HOME>/results``."""
     lease_s: float = 15.0
     """A worker that is silent for so long has lost its job."""
     beat_s: float = 0.5

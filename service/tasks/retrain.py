@@ -3,6 +3,7 @@
 import json
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from models.manifest import MANIFEST_FILE
 from service.artifacts import ArtifactStore
 from service.jobs import experiments
 from service.jobs.attempt import Answer, Attempt
+from service.jobs.keys import JobRef
 from service.jobs.store import JSON_TYPE
 from service.schemas.jobs import RetrainRequest
 from service.schemas.parsing import parse_body
@@ -26,7 +28,7 @@ TRAINED = 10**9
 class Workshop:
     """Where retraining happens and where its result goes."""
 
-    runs: Path
+    scratch: Callable[[JobRef], Path]
     artifacts: Path
     store: ArtifactStore
     most_deaths: int
@@ -37,9 +39,9 @@ def retrain(workshop: Workshop, attempt: Attempt) -> Answer:
     request = parse_body(RetrainRequest, attempt.request.encode())
     if not experiments.training_is_installed():
         raise experiments.training_not_installed()
-    run = Run(workshop.runs / attempt.record.ref.tenant / attempt.record.ref.id, request)
+    run = Run(workshop.scratch(attempt.record.ref), request)
     Phases(attempt, run.folder, workshop.most_deaths).run(run.phases())
-    version = install(run.staged, workshop, request.name)
+    version = install(run, workshop)
     previous = None
     if request.alias is not None:
         previous = workshop.store.promote(request.name, request.alias, version)
@@ -48,10 +50,15 @@ def retrain(workshop: Workshop, attempt: Attempt) -> Answer:
 
 @dataclass(frozen=True)
 class Run:
-    """The run folder of one retraining and what is asked of it."""
+    """The files of one retraining, under its job's own folder, and what is asked of it."""
 
-    folder: Path
+    home: Path
     request: RetrainRequest
+
+    @property
+    def folder(self) -> Path:
+        """The run folder that training writes."""
+        return self.home / "run"
 
     @property
     def staged(self) -> Path:
@@ -98,11 +105,12 @@ class Run:
         return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
 
 
-def install(staged: Path, workshop: Workshop, name: str) -> int:
+def install(run: Run, workshop: Workshop) -> int:
     """Copy an export into the store under the next free version number, whole or not at all.
 
     Done again, it finds the version that it made before and makes no other.
     """
+    staged, name = run.staged, run.request.name
     manifest = _manifest(staged)
     home = workshop.artifacts / name
     for known in sorted(home.glob(f"[0-9]*/{MANIFEST_FILE}")):
@@ -111,7 +119,7 @@ def install(staged: Path, workshop: Workshop, name: str) -> int:
             return int(found["version"])
     home.mkdir(parents=True, exist_ok=True)
     version = workshop.store.next_version(name)
-    incoming = home / f"incoming-{staged.parents[2].name}"
+    incoming = home / f"incoming-{run.home.name}"
     while True:
         shutil.rmtree(incoming, ignore_errors=True)
         shutil.copytree(staged, incoming)

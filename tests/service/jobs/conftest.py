@@ -86,7 +86,7 @@ def leases(database: Database, clock: Clock) -> Leases:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return Store(str(tmp_path / "results"))
+    return Store(str(tmp_path / "results"), tmp_path / "runs")
 
 
 @pytest.fixture
