@@ -7,7 +7,7 @@ from typing import Self
 from rich.console import Console
 from rich.progress import Progress
 
-from training.progress import ProgressFile
+from training.progress import Pace, ProgressFile
 
 PHASE = "evaluating"
 
@@ -16,7 +16,7 @@ class Counter:
     """Counts steps of windows while rollouts run."""
 
     def __init__(self, path: Path, console: Console, total: int) -> None:
-        self._file = ProgressFile(path, total)
+        self._file = ProgressFile(path, Pace(total))
         self._bar = Progress(console=console, disable=not console.is_terminal)
         self._task = self._bar.add_task(PHASE, total=total)
         self._done = 0

@@ -86,7 +86,7 @@ def test_a_run_is_scored_beside_its_baselines(tmp_path: Path, capsys):
     for split in ("valid", "test"):
         for estimator in ("posterior", "prior"):
             scores = result["relations"][split][estimator]
-            assert {"published", "aligned", "reliability", "usage"} == set(scores)
+            assert {"published", "aligned", "reliability", "by_pair", "usage"} == set(scores)
     printed = capsys.readouterr().out
     assert "constant velocity" in printed
     assert "F1 aligned" in printed

@@ -93,3 +93,14 @@ def test_a_perfect_model_is_told_apart_by_the_two_scorings(dataset: Dataset):
     assert report["aligned"]["f1"] == pytest.approx(1.0, abs=1e-5)
     assert report["published"]["f1"] == pytest.approx(0.898, abs=5e-4)
     assert report["reliability"]["brier"] == 0
+
+
+def test_a_wrong_pair_in_use_is_seen_by_pair(dataset: Dataset):
+    labels = dataset.split("test").labels()
+    stated = np.zeros((*labels[:, 1:].shape, 2))
+    stated[..., 0] = 1.0
+    stated[:, :, 2] = [0.3, 0.7]
+    pairs = metrics.relation_report(stated, labels)["by_pair"]
+    assert pairs["stated"] == pytest.approx([0, 0, 0.7, 0, 0, 0])
+    assert pairs["asserted"] == [0, 0, 1, 0, 0, 0]
+    assert [index for index, rate in enumerate(pairs["true"]) if rate > 0] == [1, 3]
