@@ -5,6 +5,7 @@ TrainingError
 ├── DataError         the dataset cannot be trained on
 ├── RunError          the run folder is in the way, or holds no run
 ├── CheckpointError   a checkpoint cannot be read, or belongs to another network
+├── ExportError       an artifact would not say what the network says
 └── Diverged          a loss or weight left the finite range
 """
 
@@ -34,6 +35,10 @@ class RunError(TrainingError):
 
 class CheckpointError(TrainingError):
     """A checkpoint cannot be read, or belongs to another network."""
+
+
+class ExportError(TrainingError):
+    """An artifact would not say what the network says."""
 
 
 class Diverged(TrainingError):
