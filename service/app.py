@@ -11,7 +11,15 @@ import structlog
 from fastapi import FastAPI
 
 from service import telemetry
-from service.api import console, documentation, forecasts, health, model_cards, relations
+from service.api import (
+    console,
+    documentation,
+    forecasts,
+    health,
+    jobs,
+    model_cards,
+    relations,
+)
 from service.api.middleware import Gate
 from service.api.openapi import use_openapi
 from service.api.problems import add_error_handlers
@@ -65,12 +73,9 @@ def create_app(
 
 
 def _add_routes(app: FastAPI) -> None:
-    for router in (relations.router, forecasts.router):
-        app.include_router(router)
-        app.include_router(router, prefix="/v1")
-    app.include_router(model_cards.router, prefix="/v1")
-    for router in (health.router, documentation.router, console.router):
-        app.include_router(router)
+    # Routers carry their whole paths: a prefix given here would be missing from the metrics.
+    for resource in (relations, forecasts, jobs, model_cards, health, documentation, console):
+        app.include_router(resource.router)
 
 
 async def _watch(store: ArtifactStore, seconds: float) -> None:

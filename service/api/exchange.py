@@ -67,7 +67,7 @@ async def answer(request: Request, call: Call[Asked, Table]) -> Response:
     """Answer one of the two main calls: 200 with the body, or 202 with a job if preferred."""
     at = desk(request)
     media_type = media.choose(request.headers.get("accept"), call.offers)
-    deadline_s = media.timeout_s(request.headers, at.settings.request_timeout_s)
+    deadline_s = media.timeout_s(request.headers, most=at.settings.request_timeout_s)
     is_async = media.prefers_async(request.headers)
     timings = Timings()
     with timings.phase("receive"):

@@ -45,16 +45,15 @@ class Forecast:
 CALL = Forecast()
 
 
-@router.post(
-    "/forecast",
-    summary="Foretell what happens next, with bands and the relations used",
-    responses={
-        **openapi.answers(ForecastAnswer | ForecastBatchAnswer, forecast_answer_example()),
-        202: {"description": "A job, on `Prefer: respond-async`."},
-        **openapi.problems(*openapi.MAIN_CALL_PROBLEMS),
-    },
-    openapi_extra=openapi.body(ForecastRequest, forecast_example()),
+DESCRIBED = openapi.main_call(
+    "Foretell what happens next, with bands and the relations used",
+    openapi.body(ForecastRequest, forecast_example()),
+    openapi.answers(ForecastAnswer | ForecastBatchAnswer, forecast_answer_example()),
 )
+
+
+@router.post("/forecast", **DESCRIBED)
+@router.post("/v1/forecast", **DESCRIBED)
 async def forecast(request: Request) -> Response:
     """Give mean, quantiles and, where asked for, samples of the next `horizon` frames.
 

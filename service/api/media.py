@@ -62,20 +62,20 @@ def prefers_async(headers: Mapping[str, str]) -> bool:
     return any(part.split(";")[0].strip() == "respond-async" for part in preferences)
 
 
-def timeout_s(headers: Mapping[str, str], default: float) -> float:
-    """Give the deadline of a request in seconds, from ``X-Request-Timeout-Ms``.
+def timeout_s(headers: Mapping[str, str], most: float) -> float:
+    """Give the deadline of a request in seconds: ``X-Request-Timeout-Ms``, and never over `most`.
 
     Raises:
         InvalidRequest: if the header is no count of milliseconds.
     """
     text = headers.get("x-request-timeout-ms")
     if text is None:
-        return default
+        return most
     if not (text.isascii() and text.isdecimal() and len(text) < 9):
         raise _bad_timeout()
     if not 1 <= int(text) <= MAX_TIMEOUT_MS:
         raise _bad_timeout()
-    return int(text) / 1000
+    return min(int(text) / 1000, most)
 
 
 def _bad_timeout() -> InvalidRequest:

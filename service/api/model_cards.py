@@ -27,7 +27,7 @@ from service.schemas.models import (
 )
 from service.schemas.parsing import parse_body
 
-router = APIRouter(prefix="/models", tags=["models"])
+router = APIRouter(prefix="/v1/models", tags=["models"])
 VERSION = re.compile(r"^[1-9][0-9]{0,8}$")
 
 

@@ -73,6 +73,21 @@ def body(model: type[BaseModel], example: dict[str, Any]) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": content}}
 
 
+def main_call(
+    summary: str, request_body: dict[str, Any], answered: dict[int | str, dict[str, Any]]
+) -> dict[str, Any]:
+    """Give the keywords of a route that is one of the two main calls."""
+    return {
+        "summary": summary,
+        "responses": {
+            **answered,
+            202: {"description": "A job, on `Prefer: respond-async`."},
+            **problems(*MAIN_CALL_PROBLEMS),
+        },
+        "openapi_extra": request_body,
+    }
+
+
 def problems(*kinds: type[ServiceError]) -> dict[int | str, dict[str, Any]]:
     """Give the ``responses`` of an operation for some errors, each with an example."""
     return {kind.status: _problem(kind) for kind in kinds}

@@ -47,16 +47,15 @@ class InferRelations:
 CALL = InferRelations()
 
 
-@router.post(
-    "/infer-relations",
-    summary="Infer who influences whom, per frame",
-    responses={
-        **openapi.answers(RelationsAnswer | RelationsBatchAnswer, relations_answer_example()),
-        202: {"description": "A job, on `Prefer: respond-async`."},
-        **openapi.problems(*openapi.MAIN_CALL_PROBLEMS),
-    },
-    openapi_extra=openapi.body(InferRelationsRequest, infer_relations_example()),
+DESCRIBED = openapi.main_call(
+    "Infer who influences whom, per frame",
+    openapi.body(InferRelationsRequest, infer_relations_example()),
+    openapi.answers(RelationsAnswer | RelationsBatchAnswer, relations_answer_example()),
 )
+
+
+@router.post("/infer-relations", **DESCRIBED)
+@router.post("/v1/infer-relations", **DESCRIBED)
 async def infer_relations(request: Request) -> Response:
     """Give relation distributions of a recording, with (posterior) or without (prior) hindsight.
 

@@ -50,10 +50,10 @@ class _Checked:
 class ArtifactStore:
     """The artifacts of a writable directory laid over read-only ones.
 
-    A version that was verified stays in service whatever happens to its files later; a version that
-    fails is refused by name, and an alias that points at it goes on meaning the version before.
-    Without a pointer, `champion` is the lowest version that may be used: a newer one serves under the
-    bare name when somebody promotes it, and not before.
+    A version that was verified stays in service whatever happens to its files later; a version
+    that fails is refused by name, and an alias that points at it goes on meaning the version
+    before. Without a pointer, `champion` is the lowest version that may be used: a newer one serves
+    under the bare name when somebody promotes it, and not before.
     """
 
     def __init__(self, writable: Path, bundled: Path | None = None) -> None:

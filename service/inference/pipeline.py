@@ -81,6 +81,17 @@ class Pipeline:
         paths = cast("Paths", await self._ask(question.work))
         return await asyncio.to_thread(forecast_table, question, paths, request.num_samples)
 
+    def judge(self, request: InferRelationsRequest | ForecastRequest) -> float:
+        """Give the estimated seconds of a request for one recording, without doing the work.
+
+        Raises:
+            ServiceError: for a request that would be refused; call it off the event loop.
+        """
+        model = self._shelf.open(request.model)
+        if isinstance(request, ForecastRequest):
+            return forecast_question(request, model, self._speed).work.seconds
+        return relation_question(request, model, self._speed).work.seconds
+
     def close(self) -> None:
         """Take no more work and finish what there is; blocks for up to `drain_s`."""
         self._scheduler.close(self._settings.drain_s)

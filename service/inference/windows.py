@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from models.manifest import Feature, Manifest
 from service.errors import Finding, InvalidRequest
+from service.inference.scaling import is_translation_free
 from service.inference.units import factor
 from service.inference.values import to_array
 from service.schemas.common import Trajectory
@@ -47,10 +48,10 @@ def to_recording(trajectory: Trajectory, manifest: Manifest, *, at_least: int = 
         f"{WHERE}/values",
     )
     _check_length(len(values), at_least + derived)
-    features = manifest.features[: len(trajectory.features)]
     with np.errstate(over="ignore"):  # an infinity is far away, and refused as such
         values = values * to_model_units(trajectory, manifest)
-    _check_magnitude(values, features)
+    _check_magnitude(values, manifest)
+    features = manifest.features[: len(trajectory.features)]
     recording = _recording(trajectory, features, values)
     return _dropping_first(with_velocities(recording)) if derived else recording
 
@@ -196,11 +197,10 @@ def _check_length(found: int, expected: int) -> None:
         )
 
 
-def _check_magnitude(values: NDArray[np.float64], features: tuple[Feature, ...]) -> None:
-    offsets = np.array([feature.offset for feature in features])
-    scales = np.array([feature.scale for feature in features])
-    with np.errstate(over="ignore"):
-        far = np.abs((values - offsets) / scales) > LARGEST_NORMALISED
+def _check_magnitude(values: NDArray[np.float64], manifest: Manifest) -> None:
+    """Refuse values so far away that normalised float32 would hold nothing of them."""
+    features = manifest.features[: values.shape[-1]]
+    far = _far(values, manifest)
     if far.any():
         frame, row, column = (int(index) for index in np.argwhere(far)[0])
         feature = features[column]
@@ -211,6 +211,22 @@ def _check_magnitude(values: NDArray[np.float64], features: tuple[Feature, ...])
             pointer=f"{WHERE}/values/{frame}/{row}/{column}",
             fix="Check the units, or move the origin near the entities.",
         )
+
+
+def _far(values: NDArray[np.float64], manifest: Manifest) -> NDArray[np.bool_]:
+    """Say which values ``[T, N, D]`` are not near; an absent one is not far."""
+    features = manifest.features[: values.shape[-1]]
+    present = ~np.isnan(values)
+    with np.errstate(over="ignore", invalid="ignore"):
+        offset = np.array([feature.offset for feature in features])
+        if present.any() and is_translation_free(manifest):
+            first = values[present.all(axis=-1)][0]
+            moving = np.array([feature.kind == "position" for feature in features])
+            offset = np.where(moving, first, offset)
+        scale = np.array([feature.scale for feature in features])
+        near = np.abs((values - offset) / scale) <= LARGEST_NORMALISED
+    far: NDArray[np.bool_] = present & ~near
+    return far
 
 
 def _recording(
