@@ -2,7 +2,8 @@
 
 ``last.safetensors`` holds network and optimiser; where training stands (epoch, step, sums, best
 so far) travels in the same file's header, so the two cannot disagree. ``last.json`` repeats that
-part for people. ``best.safetensors`` holds the network alone.
+part for people, with the time spent. ``best.safetensors`` holds the network alone. Both weight
+files of two runs that trained alike are equal byte for byte.
 """
 
 import hashlib
@@ -23,6 +24,7 @@ from training.errors import CheckpointError
 _NETWORK = "network/"
 _OPTIMISER = "optimiser/"
 _STATE = "state"
+_TIMES = ("seconds", "epoch_seconds")
 
 
 @dataclass
@@ -76,9 +78,11 @@ def save_last(
     for name, parameter in network.named_parameters():
         for key, value in optimiser.state.get(parameter, {}).items():
             tensors[f"{_OPTIMISER}{name}/{key}"] = value
-    state = json.dumps(asdict(standing), indent=2)
-    write_atomically(folder / "last.safetensors", _serialise(tensors, {_STATE: state}))
-    write_atomically(folder / "last.json", state.encode())
+    fields = asdict(standing)
+    times = {name: fields.pop(name) for name in _TIMES}
+    header = {_STATE: json.dumps(fields)}
+    write_atomically(folder / "last.safetensors", _serialise(tensors, header))
+    write_quickly(folder / "last.json", json.dumps(fields | times, indent=2).encode())
 
 
 def load_last(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer) -> Standing:
@@ -93,12 +97,21 @@ def load_last(folder: Path, network: nn.Module, optimiser: torch.optim.Optimizer
         own = _under(slots, f"{name}/")
         if own:
             optimiser.state[parameter] = own
-    return Standing(**json.loads(header[_STATE]))
+    return Standing(**json.loads(header[_STATE]) | _times(folder / "last.json"))
+
+
+def _times(path: Path) -> dict[str, float]:
+    """Read the time spent; it changes no number, so a lost or torn file counts as none."""
+    try:
+        fields = json.loads(path.read_text(encoding="utf-8"))
+        return {name: float(fields[name]) for name in _TIMES}
+    except (OSError, ValueError, KeyError):
+        return {}
 
 
 def save_best(folder: Path, network: nn.Module, epoch: int, nll: float) -> None:
     """Store the network alone, with the epoch (from 1) and validation loss it was chosen by."""
-    header = {"epoch": str(epoch), "validation_nll": repr(nll)}
+    header = {_STATE: json.dumps({"epoch": epoch, "validation_nll": nll})}
     write_atomically(folder / "best.safetensors", _serialise(network.state_dict(), header))
 
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from training.checkpoints import write_atomically
+from training.checkpoints import write_quickly
 
 Lines = Sequence[Mapping[str, Any]]
 
@@ -58,7 +58,7 @@ def write_table(path: Path, lines: Lines) -> None:
     writer = csv.DictWriter(text, COLUMNS, extrasaction="ignore", lineterminator="\n")
     writer.writeheader()
     writer.writerows(lines)
-    write_atomically(path, text.getvalue().encode())
+    write_quickly(path, text.getvalue().encode())
 
 
 def draw(path: Path, lines: Lines, title: str) -> None:
@@ -75,7 +75,7 @@ def draw(path: Path, lines: Lines, title: str) -> None:
     axes[0].legend(frameon=False, fontsize=9)
     image = io.BytesIO()
     figure.savefig(image, format="png", dpi=130)
-    write_atomically(path, image.getvalue())
+    write_quickly(path, image.getvalue())
 
 
 def _panel(panel: Any, lines: Lines, key: str, label: str) -> None:
@@ -91,6 +91,7 @@ def _panel(panel: Any, lines: Lines, key: str, label: str) -> None:
     panel.set_title(label, loc="left", fontsize=10)
     panel.set_xlabel("epoch", fontsize=9)
     panel.tick_params(labelsize=8)
+    panel.xaxis.get_major_locator().set_params(integer=True)
     panel.grid(alpha=0.25, lw=0.6)
     panel.spines[["top", "right"]].set_visible(False)
 
@@ -101,8 +102,9 @@ def _series(lines: Lines, key: str) -> tuple[list[int], list[float]]:
 
 
 def _limits(values: Sequence[float]) -> tuple[float, float]:
-    """Give bounds that show the bulk of the curve: the steep first epochs may leave the picture."""
+    """Give bounds that show the bulk of a long curve: its steep first epochs leave the picture."""
     ordered = sorted(values)
-    low, high = ordered[0], ordered[int(0.94 * (len(ordered) - 1))]
+    low = ordered[0]
+    high = ordered[int(0.94 * (len(ordered) - 1))] if len(ordered) > 40 else ordered[-1]
     margin = 0.06 * (high - low) or 0.5
     return low - margin, high + margin
