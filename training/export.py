@@ -47,9 +47,12 @@ def export(
     to: Annotated[Path, typer.Option(help="Folder of artifacts.")] = Path("artifacts"),
     name: Annotated[str | None, typer.Option(help="Model name; default: family-experiment.")] = None,
     checkpoint: Annotated[str, typer.Option(help="Which weights: best or last.")] = "best",
+    version: Annotated[
+        int | None, typer.Option(min=1, help="Number of the version; default: the next in TO.")
+    ] = None,
 ) -> None:
     """Write the next version of a model; refuse when torch and ONNX Runtime disagree."""
-    path, differences = export_run(run, to, name, checkpoint)
+    path, differences = export_run(run, to, name, checkpoint, version)
     console = Console()
     for one in differences:
         line = f"  {one.graph:<8} {one.output:<34} {one.largest:.1e} over {one.sizes} sizes"
@@ -58,7 +61,11 @@ def export(
 
 
 def export_run(
-    run: Path, to: Path, name: str | None = None, checkpoint: str = "best"
+    run: Path,
+    to: Path,
+    name: str | None = None,
+    checkpoint: str = "best",
+    version: int | None = None,
 ) -> tuple[Path, list[runtime_parity.Difference]]:
     """Give the folder of the new version and how far torch and ONNX Runtime differ in it.
 
@@ -80,7 +87,8 @@ def export_run(
         differences = runtime_parity.check(net, folder)
         write_json(folder / "metrics.json", report)
         shutil.copyfile(trained.folder.path / "curves.csv", folder / "curves.csv")
-        manifest = _manifest(name, _next_version(to / name), trained, net, report)
+        number = version or _next_version(to / name)
+        manifest = _manifest(name, number, trained, net, report)
         write_card(folder / "card.md", manifest, trained, report)
         _write_manifest(folder, manifest)
         return _publish(folder, to / name / str(manifest.version)), differences
