@@ -45,7 +45,9 @@ TYPE_NAMES = {"torch.float32": "float32", "torch.int64": "int64", "torch.int32":
 def export(
     run: Annotated[Path, typer.Argument(help="Run folder, trained and evaluated.")],
     to: Annotated[Path, typer.Option(help="Folder of artifacts.")] = Path("artifacts"),
-    name: Annotated[str | None, typer.Option(help="Model name; default: family-experiment.")] = None,
+    name: Annotated[
+        str | None, typer.Option(help="Model name; default: family-experiment.")
+    ] = None,
     checkpoint: Annotated[str, typer.Option(help="Which weights: best or last.")] = "best",
     version: Annotated[
         int | None, typer.Option(min=1, help="Number of the version; default: the next in TO.")
