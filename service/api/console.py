@@ -20,13 +20,13 @@ MEDIA_TYPES: Mapping[str, str] = {
 }
 
 
-@router.get("/")
+@router.api_route("/", methods=["GET", "HEAD"])
 def page() -> Response:
     """Give the page: models, and one example that can be run."""
     return _file("index.html")
 
 
-@router.get("/console/{name}")
+@router.api_route("/console/{name}", methods=["GET", "HEAD"])
 def asset(name: str) -> Response:
     """Give a file of the page."""
     return _file(name)

@@ -39,13 +39,13 @@ PAGE = """<!doctype html>
 """
 
 
-@router.get("/docs")
+@router.api_route("/docs", methods=["GET", "HEAD"])
 async def docs() -> Response:
     """Give the page."""
     return HTMLResponse(PAGE, headers={"Content-Security-Policy": DOCS_POLICY})
 
 
-@router.get("/docs/assets/{name}")
+@router.api_route("/docs/assets/{name}", methods=["GET", "HEAD"])
 def docs_asset(name: str) -> Response:
     """Give one of the page's three files."""
     if name == "start.js":

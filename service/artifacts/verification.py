@@ -55,7 +55,11 @@ def verify(directory: Path) -> LoadedArtifact:
             if graph.file not in manifest.files:
                 raise GraphError(f"{graph.file} is not among the manifest's files")
             check_graph((directory / graph.file).read_bytes(), WEIGHTS_FILE, spans)
-    except (OSError, ManifestError, GraphError, ProtobufError) as error:
+    except OSError as error:
+        # Its text has the server's own paths in it; callers get the file's name.
+        name = Path(str(error.filename)).name if error.filename else "a file"
+        raise refused(directory, f"{name}: {error.strerror}") from error
+    except (ManifestError, GraphError, ProtobufError) as error:
         raise refused(directory, str(error)) from error
     return LoadedArtifact(manifest, directory)
 

@@ -87,7 +87,7 @@ class TestManifest:
 
     def test_that_is_missing_is_refused(self, artifact: Path) -> None:
         (artifact / "manifest.json").unlink()
-        reason(artifact)
+        assert reason(artifact).endswith("refused: manifest.json: No such file or directory")
 
 
 class TestGraphs:

@@ -1,0 +1,65 @@
+from typing import Any
+
+import pytest
+
+from service.errors import InvalidRequest, MalformedBody
+from service.schemas.examples import infer_relations_example
+from service.schemas.jobs import RetrainRequest
+from service.schemas.parsing import decode_json, parse
+from service.schemas.requests import ForecastRequest, InferRelationsRequest
+
+
+def refusal(model: Any, payload: Any) -> InvalidRequest:
+    with pytest.raises(InvalidRequest) as caught:
+        parse(model, payload)
+    return caught.value
+
+
+class TestDecode:
+    def test_says_where_it_stopped_reading(self) -> None:
+        with pytest.raises(MalformedBody, match=r"^line 2, column 3: "):
+            decode_json(b'{"a": 1,\n  b}')
+
+    def test_tells_not_finite_from_not_json(self) -> None:
+        for text in (b"[NaN]", b"[1, -Infinity]", b"[1e999]", b'{"a":Infinity}'):
+            with pytest.raises(MalformedBody) as caught:
+                decode_json(text)
+            assert caught.value.code == "not-finite"
+        with pytest.raises(MalformedBody) as caught:
+            decode_json(b"[Nancy]")
+        assert caught.value.code in ("bad-json", "not-finite")
+
+
+class TestParse:
+    def test_says_what_stands_there_and_what_should(self) -> None:
+        error = refusal(InferRelationsRequest, infer_relations_example() | {"estimator": 3})
+        assert error.pointer == "/estimator"
+        assert error.detail == "found an integer; input should be 'posterior' or 'prior'"
+
+    def test_names_a_missing_member_inside(self) -> None:
+        body = infer_relations_example()
+        del body["trajectory"]["entities"]
+        error = refusal(InferRelationsRequest, body)
+        assert (error.code, error.pointer) == ("missing-field", "/trajectory/entities")
+        assert error.detail.startswith("found nothing")
+
+    def test_points_at_the_value_and_not_at_one_of_the_choices(self) -> None:
+        forced = {"source": "a", "target": "b", "type": None}
+        body = infer_relations_example() | {"horizon": 1, "relations": [forced]}
+        del body["estimator"]
+        error = refusal(ForecastRequest, body)
+        assert {finding.pointer for finding in error.findings} == {"/relations/0/type"}
+
+    def test_does_not_point_at_a_member_whose_name_is_no_word(self) -> None:
+        error = refusal(InferRelationsRequest, infer_relations_example() | {"<script>": 1})
+        assert (error.code, error.pointer) == ("unknown-field", "")
+
+    def test_stops_at_the_first_bad_item_of_a_list(self) -> None:
+        body = infer_relations_example()
+        body["trajectory"]["entities"] = [1] * 5000
+        assert len(refusal(InferRelationsRequest, body).findings) == 1
+
+    def test_needs_one_source_for_a_retraining(self) -> None:
+        assert refusal(RetrainRequest, {"name": "a"}).code == "one-source"
+        both = {"name": "a", "experiment": "push3", "dataset": "mine"}
+        assert refusal(RetrainRequest, both).code == "one-source"
