@@ -11,12 +11,20 @@ from service.errors import NotFound
 from service.security import PAGE_POLICY
 
 router = APIRouter(include_in_schema=False)
-FOLDER = Path(__file__).resolve().parent.parent / "console"
+SERVICE = Path(__file__).resolve().parent.parent
+FILES: Mapping[str, Path] = {
+    "index.html": SERVICE / "console" / "index.html",
+    "page.css": SERVICE / "console" / "page.css",
+    "page.js": SERVICE / "console" / "page.js",
+    "icon.svg": SERVICE / "console" / "icon.svg",
+    "example.json": SERVICE / "examples" / "push3.json",
+}
 MEDIA_TYPES: Mapping[str, str] = {
-    "index.html": "text/html; charset=utf-8",
-    "page.css": "text/css; charset=utf-8",
-    "page.js": "text/javascript; charset=utf-8",
-    "icon.svg": "image/svg+xml",
+    ".html": "text/html; charset=utf-8",
+    ".css": "text/css; charset=utf-8",
+    ".js": "text/javascript; charset=utf-8",
+    ".svg": "image/svg+xml",
+    ".json": "application/json",
 }
 
 
@@ -33,12 +41,13 @@ def asset(name: str) -> Response:
 
 
 def _file(name: str) -> Response:
-    if name not in MEDIA_TYPES:
+    if name not in FILES:
         raise NotFound("there is no such path", code="route-not-found", fix="See /docs.")
-    headers = {"Content-Security-Policy": PAGE_POLICY, "Content-Type": MEDIA_TYPES[name]}
-    return Response(_content(name), headers=headers)
+    path = FILES[name]
+    headers = {"Content-Security-Policy": PAGE_POLICY, "Content-Type": MEDIA_TYPES[path.suffix]}
+    return Response(_content(path), headers=headers)
 
 
 @cache
-def _content(name: str) -> bytes:
-    return (FOLDER / name).read_bytes()
+def _content(path: Path) -> bytes:
+    return path.read_bytes()

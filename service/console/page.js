@@ -1,9 +1,11 @@
 // The plain page: lists the models and sends one example that can be edited.
 
 const FRAMES = 12;
+const EXAMPLE_FRAMES = 25;
 const HORIZON = 10;
 const SHOWN_PAIRS = 50;
 const cards = new Map();
+let bundled = null; // a recording whose truth is known, for one of the models
 const find = (id) => document.getElementById(id);
 
 function row(cells) {
@@ -34,15 +36,23 @@ function exampleValues(card, positions) {
   );
 }
 
-function exampleBody(card, call) {
+function exampleTrajectory(card) {
+  if (bundled?.model === card.name) {
+    return { ...bundled.trajectory, values: bundled.trajectory.values.slice(0, EXAMPLE_FRAMES) };
+  }
+  // Positions are enough where velocities follow from them; else there is nothing honest to send.
   const positions = card.features.filter((feature) => feature.kind === "position");
   const values = exampleValues(card, positions);
-  const trajectory = {
+  return {
     entities: values[0].map((_, index) => `e${index + 1}`),
     features: positions.map((feature) => feature.name),
     frame_rate: card.frame_rate,
     values,
   };
+}
+
+function exampleBody(card, call) {
+  const trajectory = exampleTrajectory(card);
   const model = `${card.name}@${card.version}`;
   return call === "/forecast"
     ? { model, trajectory, horizon: HORIZON, num_samples: 16, seed: 1 }
@@ -59,9 +69,17 @@ function written(body) {
   return `{${outer},\n  "trajectory": {${inner},\n    "values": [\n${frames}]}}`;
 }
 
+function showAbout() {
+  const known = bundled?.model === find("model").value;
+  find("about").textContent = known
+    ? bundled.about
+    : "Made-up entities that move evenly: only to show the form of a request.";
+}
+
 function showExample() {
   const card = cards.get(find("model").value);
   if (card) find("body").value = written(exampleBody(card, find("call").value));
+  showAbout();
   showCommand();
 }
 
@@ -155,6 +173,11 @@ function modelRow(model, card) {
   ]);
 }
 
+async function loadExample() {
+  const response = await fetch("/console/example.json");
+  if (response.ok) bundled = await response.json();
+}
+
 async function loadModels() {
   const { models } = await (await fetch("/v1/models")).json();
   const lines = [];
@@ -175,7 +198,7 @@ find("call").addEventListener("change", showExample);
 find("body").addEventListener("input", showCommand);
 find("try").addEventListener("submit", send);
 try {
-  await loadModels();
+  await Promise.all([loadModels(), loadExample()]);
   showExample();
 } catch (error) {
   find("models-note").textContent = `The models cannot be listed: ${error.message}`;
