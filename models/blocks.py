@@ -4,6 +4,7 @@ Source: Kipf et al. 2018, Sec. 3.1 and the public code (BatchNorm comes last, af
 """
 
 import copy
+from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -23,7 +24,35 @@ def init_encoder_linear(layer: nn.Linear) -> None:
     nn.init.constant_(layer.bias, 0.1)
 
 
-def pair_linear(layer: nn.Linear, nodes: Tensor, graph: Graph, extra: Tensor | None) -> Tensor:
+class PairWeights(NamedTuple):
+    """The parts of a layer that reads ``[sender, receiver, extra]``, each ``[out, in]``."""
+
+    sender: Tensor
+    receiver: Tensor
+    extra: Tensor | None
+    bias: Tensor
+
+
+class SplitLinear(nn.Module):
+    """A linear layer over ``[sender, receiver, extra]``, stored in these three parts."""
+
+    def __init__(self, layer: nn.Linear, width: int) -> None:
+        """Split `layer`, whose first `width` inputs are the sender's and the next the receiver's."""
+        super().__init__()
+        sender, receiver, extra, bias = _split(layer, width)
+        self.sender = _frozen(sender)
+        self.receiver = _frozen(receiver)
+        self.extra = None if extra is None else _frozen(extra)
+        self.bias = _frozen(bias)
+
+    def weights(self) -> PairWeights:
+        """Give the parts."""
+        return PairWeights(self.sender, self.receiver, self.extra, self.bias)
+
+
+def pair_linear(
+    layer: nn.Linear | SplitLinear, nodes: Tensor, graph: Graph, extra: Tensor | None
+) -> Tensor:
     """Apply `layer` to ``[sender, receiver, extra]`` of every edge, multiplying once per node.
 
     Args:
@@ -35,15 +64,24 @@ def pair_linear(layer: nn.Linear, nodes: Tensor, graph: Graph, extra: Tensor | N
     Returns:
         ``[..., E, out]``; equal to concatenating first (the first layer is split per node).
     """
-    width = nodes.shape[-1]
-    to_sender = layer.weight[:, :width]
-    to_receiver = layer.weight[:, width : 2 * width]
-    sent = at_senders(functional.linear(nodes, to_sender), graph)
-    received = at_receivers(functional.linear(nodes, to_receiver, layer.bias), graph)
+    parts = layer.weights() if isinstance(layer, SplitLinear) else _split(layer, nodes.shape[-1])
+    sent = at_senders(functional.linear(nodes, parts.sender), graph)
+    received = at_receivers(functional.linear(nodes, parts.receiver, parts.bias), graph)
     edges = sent + received
-    if extra is None:
+    if extra is None or parts.extra is None:
         return edges
-    return edges + functional.linear(extra, layer.weight[:, 2 * width :])
+    return edges + functional.linear(extra, parts.extra)
+
+
+def _split(layer: nn.Linear, width: int) -> PairWeights:
+    sender, receiver, extra = layer.weight.split(
+        (width, width, layer.in_features - 2 * width), dim=1
+    )
+    return PairWeights(sender, receiver, extra if extra.shape[1] else None, layer.bias)
+
+
+def _frozen(tensor: Tensor) -> nn.Parameter:
+    return nn.Parameter(tensor.detach().clone().contiguous(), requires_grad=False)
 
 
 class MlpBlock(nn.Module):

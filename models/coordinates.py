@@ -5,8 +5,9 @@ receiver's own frame, translated to its position and rotated to its heading, so 
 rotating the input changes no relation and carries over to the forecast.
 
 Source: the idea of roto-translated local frames is LoCS (Kofinas et al. 2021); written anew.
-Deviation: angles enter as unit vectors (no jump at pi); in 3-D only the heading about the vertical
-axis is used; below `heading_floor` the frame is translated but not rotated.
+Deviation: angles enter as unit vectors (no jump at pi); distances d as 1/(1 + d), bounded, so that
+far pairs cost no float32 precision; in 3-D only the heading about the vertical axis is used; below
+`heading_floor` the frame is translated but not rotated.
 """
 
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ class CoordinateConfig:
         local: describe pairs in the receiver's frame instead of the global one.
         absolute: beside local frames, also give each node its global state (walls, roads, courts).
         vertical: index of the vertical axis of 3-D data; needed by local frames in 3-D.
-        pair_length: the distance, in normalised position units, that reads as 1 in pair features.
+        pair_length: the distance, in normalised position units, that counts as d = 1.
         heading_floor: normalised speed below which a frame is not rotated.
         integrated: predict velocities only and integrate them to positions (position features are
             exactly the running sum of velocity features); else predict every feature freely.
@@ -162,13 +163,13 @@ def _pair_features(
     frame = at_receivers(heading, graph)
     offset = at_senders(positions, graph) - at_receivers(positions, graph)
     offset = into_frame(offset, frame, config) / config.pair_length
-    distance = _length(offset)
+    nearness = 1 / (1 + _length(offset))
     first, second = _horizontal(config)
     flat = torch.stack((offset[..., first], offset[..., second]), -1)
     bearing = flat / (_length(flat) + 1e-6)
     moving = into_frame(at_senders(velocities, graph), frame, config)
     turned = _turn(at_senders(heading, graph), frame)
-    return torch.cat((offset, distance, bearing, turned, moving), -1)
+    return torch.cat((offset * nearness, nearness, bearing, turned, moving), -1)
 
 
 def _turn(headings: Tensor, frame: Tensor) -> Tensor:

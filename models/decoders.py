@@ -4,14 +4,15 @@ Messages exist twice: `soft_messages` weights every type (training), `grouped_me
 each edge only the type it has (inference). They agree on one-hot weights.
 """
 
+import copy
 from collections.abc import Callable, Sequence
-from typing import Literal, NamedTuple, cast
+from typing import Literal, NamedTuple, Self, cast
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from models.blocks import pair_linear
+from models.blocks import SplitLinear, pair_linear
 from models.coordinates import View
 from models.graph import Graph, sum_at_receivers
 
@@ -34,9 +35,15 @@ class MessageNetwork(nn.Module):
 
     def __init__(self, nodes: int, pairs: int, hidden: int, activation: Activation) -> None:
         super().__init__()
-        self.fc1 = nn.Linear(2 * nodes + pairs, hidden)
+        self.fc1: nn.Linear | SplitLinear = nn.Linear(2 * nodes + pairs, hidden)
         self.fc2 = nn.Linear(hidden, hidden)
         self.activation = activation
+        self._width = nodes
+
+    def split(self) -> None:
+        """Store the first layer in its parts, as the folded view does."""
+        if isinstance(self.fc1, nn.Linear):
+            self.fc1 = SplitLinear(self.fc1, self._width)
 
     def forward(self, nodes: Tensor, graph: Graph, extra: Tensor | None) -> Tensor:
         """Give the messages ``[..., E, H]`` of all edges."""
@@ -130,6 +137,13 @@ class Decoder(nn.Module):
     def networks(self) -> Sequence[MessageNetwork]:
         """The message networks, of the first type that sends first."""
         return cast("Sequence[MessageNetwork]", self.messages)
+
+    def fold(self) -> Self:
+        """Give a copy for inference."""
+        folded = copy.deepcopy(self)
+        for network in folded.networks:
+            network.split()
+        return folded
 
     def soft(self, nodes: Tensor, graph: Graph, extra: Tensor | None, weights: Tensor) -> Tensor:
         """Aggregate by soft weights ``[..., E, K]``."""

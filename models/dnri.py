@@ -8,7 +8,6 @@ code. Deviations:
       paper does not have; the published model is frames global, kinematics free.
 """
 
-import copy
 import dataclasses
 from dataclasses import dataclass
 from typing import Literal, NamedTuple, Protocol, cast
@@ -16,7 +15,7 @@ from typing import Literal, NamedTuple, Protocol, cast
 import torch
 from torch import Tensor, nn
 
-from models.blocks import Head, MlpBlock, elu, pair_linear
+from models.blocks import Head, MlpBlock, SplitLinear, elu, pair_linear
 from models.coordinates import CoordinateConfig, View, advance, describe
 from models.decoders import DECODERS, DecoderKind, MarkovDecoder, RecurrentDecoder
 from models.graph import Graph, mean_at_receivers
@@ -41,7 +40,7 @@ class DnriConfig:
         kinematics: `free` (published) or `integrated`.
         absolute: with local frames, also give each node its global state.
         vertical: index of the vertical axis; needed by local frames in 3-D.
-        pair_length: the distance, in normalised units, that reads as 1 in pair features.
+        pair_length: the distance, in normalised units, that counts as 1 in pair features.
         heading_floor: normalised speed below which a local frame is not rotated.
         velocity_ratio: the normaliser's velocity scale over its position scale.
         velocity_shift: the normaliser's velocity offset over its position scale.
@@ -191,7 +190,9 @@ class FoldedBlock(nn.Module):
     `degree_shift` is the folded shift of a neighbour mean: it counts only where there are neighbours.
     """
 
-    def __init__(self, fc1: nn.Linear, fc2: nn.Linear, degree_shift: Tensor | None = None) -> None:
+    def __init__(
+        self, fc1: nn.Linear | SplitLinear, fc2: nn.Linear, degree_shift: Tensor | None = None
+    ) -> None:
         super().__init__()
         self.fc1 = fc1
         self.fc2 = fc2
@@ -230,17 +231,20 @@ class FoldedDnri(nn.Module):
         (one, two, three, four) = norms
         width = trained.config.hidden
         self.mlp1 = FoldedBlock(_copy(trained.mlp1.fc1), _copy(trained.mlp1.fc2))
-        self.mlp2 = FoldedBlock(_absorb(trained.mlp2.fc1, {0: one, width: one}), _copy(trained.mlp2.fc2))
+        self.mlp2 = FoldedBlock(
+            SplitLinear(_absorb(trained.mlp2.fc1, {0: one, width: one}), width),
+            _copy(trained.mlp2.fc2),
+        )
         mean_shift = trained.mlp3.fc1.weight.detach() @ two.shift
         third = _absorb(trained.mlp3.fc1, {0: two._replace(shift=torch.zeros_like(two.shift))})
         self.mlp3 = FoldedBlock(third, _copy(trained.mlp3.fc2), mean_shift)
         fourth = _absorb(trained.mlp4.fc1, {0: three, width: three, 2 * width: two})
-        self.mlp4 = FoldedBlock(fourth, _copy(trained.mlp4.fc2))
+        self.mlp4 = FoldedBlock(SplitLinear(fourth, width), _copy(trained.mlp4.fc2))
         self.forward_lstm = fold_lstm(trained.forward_lstm, *four)
         self.backward_lstm = fold_lstm(trained.backward_lstm, *four)
         self.prior_head = trained.prior_head.fold()
         self.posterior_head = trained.posterior_head.fold()
-        self.decoder = copy.deepcopy(trained.decoder)
+        self.decoder = trained.decoder.fold()
         self.requires_grad_(False)
         self.eval()
 

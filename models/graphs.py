@@ -41,7 +41,10 @@ class ArtifactGraph(nn.Module):
         return torch.int64 if name in self.integers else torch.float32
 
     def example(self, nodes: int, frames: int, seed: int) -> dict[str, Tensor]:
-        """Give inputs of one window of `nodes` entities that are all present in `frames` frames."""
+        """Give inputs of one window of `nodes` entities that are all present in `frames` frames.
+
+        States are drawn over the normalised range, -1 to 1.
+        """
         generator = torch.Generator().manual_seed(seed)
         return {name: self._draw(name, nodes, frames, generator) for name in self.signature().inputs}
 
@@ -61,7 +64,7 @@ class ArtifactGraph(nn.Module):
         if name == "inverse_in_degree":
             return torch.full((frames * nodes,), 1.0 / (nodes - 1) if nodes > 1 else 0.0)
         if name == "nodes":
-            return torch.randn((frames * nodes, config.features), generator=generator)
+            return 2 * torch.rand((frames * nodes, config.features), generator=generator) - 1
         rows, width = (nodes, self.net.decoder.memory_width) if name == "memory" else (pairs, config.lstm_hidden)
         return 0.5 * torch.randn((rows, width), generator=generator)
 
