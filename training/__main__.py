@@ -49,7 +49,7 @@ def run_verb(verb: str, arguments: Sequence[str]) -> int:
     try:
         app.command()(getattr(importlib.import_module(f"training.{verb}"), verb))
         status = app(list(arguments), prog_name=f"python -m training {verb}", standalone_mode=False)
-    except (TrainingError, TrajectoryError) as error:
+    except (TrainingError, TrajectoryError, OSError) as error:
         typer.echo(f"error: {error}", err=True)
         return 1
     except Exception as error:

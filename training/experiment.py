@@ -82,11 +82,9 @@ class Announcer:
         config, self._done = self._config, trainer.done_steps
         self._begin(Pace(trainer.total_steps, trainer.done_steps))
         self._file.report("training", self._done, force=True)
-        which = f"steps {self._done + 1} to" if self._done else "steps 1 to"
-        self.display.say(
-            f"{config.name}, seed {config.seed}: {which} {trainer.total_steps} "
-            f"into {self._folder.path}"
-        )
+        total = trainer.total_steps
+        work = f"steps {self._done + 1} to {total}" if self._done < total else "no steps left"
+        self.display.say(f"{config.name}, seed {config.seed}: {work}, in {self._folder.path}")
 
     def at_step(self, phase: str, done: int, losses: dict[str, float]) -> None:
         """Show the newest losses."""
@@ -155,6 +153,10 @@ def _closing(outcome: Outcome, path: Path) -> str:
         else (f" best validation nll {outcome.best_nll:.4f} in epoch {outcome.best_epoch};")
     )
     return (
-        f"{_ENDINGS[outcome.reason]}: {outcome.epochs} epochs in {outcome.hours:.2f} h;{best} "
+        f"{_ENDINGS[outcome.reason]}: {_epochs(outcome.epochs)} in {outcome.hours:.2f} h;{best} "
         f"weights sha256 {outcome.weights_sha256}"
     )
+
+
+def _epochs(count: int) -> str:
+    return f"{count} epoch" if count == 1 else f"{count} epochs"

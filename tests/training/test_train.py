@@ -137,6 +137,10 @@ class TestWhatCannotStart:
         RunFolder(tmp_path).begin(load_config("push3"))
         assert "already holds a run" in self.fails("--run", str(tmp_path))
 
+    def test_says_so_of_a_run_folder_that_cannot_be_made(self, tmp_path: Path) -> None:
+        (tmp_path / "file").touch()
+        assert "file" in self.fails("--run", str(tmp_path / "file" / "run"))
+
     def test_says_so_of_an_unknown_key(self, tmp_path: Path) -> None:
         said = self.fails("--run", str(tmp_path), "--set", "bach=3")
         assert "unknown key 'bach'; did you mean 'batch'?" in said
