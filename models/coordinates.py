@@ -55,7 +55,9 @@ class CoordinateConfig:
         if self.dimensions not in (2, 3):
             raise ValueError(f"dimensions: found {self.dimensions}, expected 2 or 3")
         if self.local and self.dimensions == 3 and self.vertical not in (0, 1, 2):
-            raise ValueError(f"vertical: found {self.vertical}, expected 0, 1 or 2 in 3-D local frames")
+            raise ValueError(
+                f"vertical: found {self.vertical}, expected 0, 1 or 2 in 3-D local frames"
+            )
         if self.pair_length <= 0:
             raise ValueError(f"pair_length: found {self.pair_length}, expected a positive number")
 

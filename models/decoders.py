@@ -123,11 +123,20 @@ class Decoder(nn.Module):
     memory_width: int
 
     def __init__(
-        self, *, nodes: int, pairs: int, hidden: int, edge_types: int, silent: int, activation: Activation
+        self,
+        *,
+        nodes: int,
+        pairs: int,
+        hidden: int,
+        edge_types: int,
+        silent: int,
+        activation: Activation,
     ) -> None:
         super().__init__()
         if edge_types - silent < 1:
-            raise ValueError(f"found {edge_types} edge types, {silent} silent; expected one that sends")
+            raise ValueError(
+                f"found {edge_types} edge types, {silent} silent; expected one that sends"
+            )
         self.silent = silent
         self.messages = nn.ModuleList(
             MessageNetwork(nodes, pairs, hidden, activation) for _ in range(edge_types - silent)

@@ -126,7 +126,9 @@ class EdgeBlock(Protocol):
     def pairs(self, nodes: Tensor, graph: Graph, extra: Tensor | None = None) -> Tensor: ...  # noqa: D102
 
 
-def edge_embedding(blocks: "tuple[EdgeBlock, EdgeBlock, EdgeBlock, EdgeBlock]", view: View, graph: Graph) -> Tensor:
+def edge_embedding(
+    blocks: "tuple[EdgeBlock, EdgeBlock, EdgeBlock, EdgeBlock]", view: View, graph: Graph
+) -> Tensor:
     """Embed every edge of every frame from that frame alone: ``[..., E, H]``.
 
     Source: dNRI Eqs. (5)-(8) of Sec. 3.2; neighbours are averaged (its code), not summed.
@@ -227,7 +229,9 @@ class FoldedDnri(nn.Module):
         super().__init__()
         self.config = trained.config
         self.coordinates = trained.coordinates
-        norms = [_affine(block.bn) for block in (trained.mlp1, trained.mlp2, trained.mlp3, trained.mlp4)]
+        norms = [
+            _affine(block.bn) for block in (trained.mlp1, trained.mlp2, trained.mlp3, trained.mlp4)
+        ]
         (one, two, three, four) = norms
         width = trained.config.hidden
         self.mlp1 = FoldedBlock(_copy(trained.mlp1.fc1), _copy(trained.mlp1.fc2))
@@ -253,7 +257,9 @@ class FoldedDnri(nn.Module):
         view = describe(nodes, graph, self.coordinates)
         return self._embed(view, graph)
 
-    def encode(self, nodes: Tensor, graph: Graph, sequence: Tensor, lengths: Tensor) -> RelationLogits:
+    def encode(
+        self, nodes: Tensor, graph: Graph, sequence: Tensor, lengths: Tensor
+    ) -> RelationLogits:
         """Give both estimators' logits ``[L, S, K]`` for packed sequences of edge rows.
 
         Args:
@@ -299,12 +305,16 @@ class FoldedDnri(nn.Module):
 
         Enough for a Markov decoder's burn-in; a recurrent decoder's memory does not move.
         """
-        lengths = torch.full((graph.num_edges,), states.shape[0], dtype=torch.int32, device=states.device)
+        lengths = torch.full(
+            (graph.num_edges,), states.shape[0], dtype=torch.int32, device=states.device
+        )
         start = LstmState(state.hidden, state.cell)
         outputs, after = self.forward_lstm.sequence(self.embed(states, graph), lengths, start)
         return State(after.hidden, after.cell, state.memory), self.prior_head(outputs)
 
-    def step(self, state: State, nodes: Tensor, uniforms: Tensor, graph: Graph, forced: Tensor) -> Step:
+    def step(
+        self, state: State, nodes: Tensor, uniforms: Tensor, graph: Graph, forced: Tensor
+    ) -> Step:
         """Feed one frame and predict the next: prior, draw (or forced type), decoder.
 
         Args:
@@ -315,7 +325,9 @@ class FoldedDnri(nn.Module):
             forced: ``[E]`` int64 edge types; −1 draws from the prior.
         """
         view = describe(nodes, graph, self.coordinates)
-        after = self.forward_lstm.cell(self._embed(view, graph), LstmState(state.hidden, state.cell))
+        after = self.forward_lstm.cell(
+            self._embed(view, graph), LstmState(state.hidden, state.cell)
+        )
         logits = self.prior_head(after.hidden)
         types = torch.where(forced < 0, draw_types(logits, uniforms), forced)
         decoded = self.decoder.step(view, state.memory, types, graph)

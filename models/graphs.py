@@ -46,7 +46,9 @@ class ArtifactGraph(nn.Module):
         States are drawn over the normalised range, -1 to 1.
         """
         generator = torch.Generator().manual_seed(seed)
-        return {name: self._draw(name, nodes, frames, generator) for name in self.signature().inputs}
+        return {
+            name: self._draw(name, nodes, frames, generator) for name in self.signature().inputs
+        }
 
     def _draw(self, name: str, nodes: int, frames: int, generator: torch.Generator) -> Tensor:
         config, pairs = self.net.config, nodes * (nodes - 1)
@@ -65,7 +67,11 @@ class ArtifactGraph(nn.Module):
             return torch.full((frames * nodes,), 1.0 / (nodes - 1) if nodes > 1 else 0.0)
         if name == "nodes":
             return 2 * torch.rand((frames * nodes, config.features), generator=generator) - 1
-        rows, width = (nodes, self.net.decoder.memory_width) if name == "memory" else (pairs, config.lstm_hidden)
+        rows, width = (
+            (nodes, self.net.decoder.memory_width)
+            if name == "memory"
+            else (pairs, config.lstm_hidden)
+        )
         return 0.5 * torch.randn((rows, width), generator=generator)
 
 

@@ -51,7 +51,11 @@ def write_graphs(net: FoldedDnri, folder: Path) -> None:
 def _translate(graph: ArtifactGraph) -> onnx.ModelProto:
     signature = graph.signature()
     dynamic = {
-        name: {axis: torch.export.Dim.DYNAMIC for axis, size in enumerate(axes) if isinstance(size, str)}
+        name: {
+            axis: torch.export.Dim.DYNAMIC
+            for axis, size in enumerate(axes)
+            if isinstance(size, str)
+        }
         for name, axes in signature.inputs.items()
     }
     with _quiet():

@@ -50,7 +50,9 @@ def check(net: FoldedDnri, folder: Path) -> list[Difference]:
         for nodes, frames in sizes:
             inputs = graph.example(nodes, frames, seed=100 * nodes + frames)
             expected = _expected(graph, inputs)
-            for output, difference in _compare(session, inputs, expected, f"{name} N={nodes} T={frames}"):
+            for output, difference in _compare(
+                session, inputs, expected, f"{name} N={nodes} T={frames}"
+            ):
                 worst[output] = max(worst.get(output, 0.0), difference)
         found += [Difference(name, output, value, len(sizes)) for output, value in worst.items()]
     return found

@@ -23,7 +23,9 @@ class Case:
 
     def __init__(self, name: str) -> None:
         with np.load(FOLDER / f"{name}.npz") as arrays:
-            self._arrays: dict[str, NDArray[np.generic]] = {key: arrays[key] for key in arrays.files}
+            self._arrays: dict[str, NDArray[np.generic]] = {
+                key: arrays[key] for key in arrays.files
+            }
 
     def __getitem__(self, key: str) -> Tensor:
         array = torch.from_numpy(np.asarray(self._arrays[key]))
@@ -112,6 +114,8 @@ def _put_decoder(net: Dnri, case: Case, recurrent: bool) -> None:
         gates = ("r", "i", "n")
         weights = [case[f"w/decoder.input_{gate}.weight"] for gate in gates]
         decoder.from_input.weight.data.copy_(torch.cat(weights))
-        decoder.from_input.bias.data.copy_(torch.cat([case[f"w/decoder.input_{g}.bias"] for g in gates]))
+        decoder.from_input.bias.data.copy_(
+            torch.cat([case[f"w/decoder.input_{g}.bias"] for g in gates])
+        )
         hidden = [case[f"w/decoder.hidden_{gate}.weight"] for gate in ("r", "i", "h")]
         decoder.from_message.weight.data.copy_(torch.cat(hidden))
