@@ -6,6 +6,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Sequence
 from contextlib import contextmanager
 from typing import Any, Protocol, TypeVar
 
+import orjson
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -15,7 +16,7 @@ from service.api.services import Desk, desk, job_desk
 from service.artifacts import LoadedArtifact
 from service.errors import BodyTimeout, ClientGone, DeadlineMissed, ServiceError
 from service.inference.limits import check_limits
-from service.schemas.jobs import Job, JobKind
+from service.schemas.jobs import JobKind
 from service.schemas.parsing import parse_body
 from service.schemas.requests import ModelRequest
 
@@ -76,6 +77,7 @@ async def answer(request: Request, call: Call[Asked, Table]) -> Response:
         asked = await off_loop(at, lambda: _decoded(at, call, raw, is_async=is_async))
     if is_async:
         return await _accepted(request, call.kind, asked)
+    asked = call.prepared(asked)
     with timings.phase("work"):
         work = _within(deadline_s, _each(at, call, asked))
         tables = await until_gone(request, work)
@@ -176,24 +178,25 @@ def _decoded(at: Desk, call: Call[Asked, Any], raw: bytes, *, is_async: bool) ->
     artifact: LoadedArtifact = at.services.store.open(asked.model)
     limits = at.settings.job_limits if is_async else at.settings.limits
     check_limits(asked, limits, artifact.manifest.edge_types)
-    return call.prepared(asked)
+    return asked
 
 
 async def _accepted(request: Request, kind: JobKind, asked: ModelRequest) -> Response:
-    payload = asked.model_dump(mode="json", exclude_none=True)
-    key = request.headers.get("idempotency-key")
-    job = await job_desk(request).submit(kind, payload, key)
-    response = job_response(job)
-    response.headers["Preference-Applied"] = "respond-async"
-    return response
+    """Hand in a job and give 202 with it, where to find it and when to look.
 
-
-def job_response(job: Job) -> Response:
-    """Give 202 with the job, where to find it and when to look."""
-    headers = {"Location": f"/v1/jobs/{job.id}", "Retry-After": str(POLL_AFTER_S)}
-    return Response(
-        job.model_dump_json(exclude_none=True),
-        status_code=202,
-        media_type=media.JSON,
-        headers=headers,
-    )
+    The request is handed in as it was sent: what is drawn, such as a seed, is drawn when the job is
+    made, so that the same idempotency key finds the same body again.
+    """
+    payload = asked.model_dump(mode="json", exclude_unset=True)
+    accepted = await job_desk(request).enter(kind, payload, request.headers.get("idempotency-key"))
+    job = accepted.job
+    body = job.model_dump(mode="json", exclude_none=True)
+    body["progress"] = job.progress.model_dump(mode="json")
+    headers = {
+        "Location": f"/v1/jobs/{job.id}",
+        "Retry-After": str(POLL_AFTER_S),
+        "Preference-Applied": "respond-async",
+    }
+    if accepted.replayed:
+        headers["Idempotency-Replayed"] = "true"
+    return Response(orjson.dumps(body), status_code=202, media_type=media.JSON, headers=headers)

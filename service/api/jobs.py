@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response, StreamingResponse
 
 from service.api import media
-from service.api.exchange import POLL_AFTER_S, read_body
-from service.api.services import job_desk
+from service.api.exchange import POLL_AFTER_S, off_loop, read_body
+from service.api.services import desk, job_desk
 from service.errors import InvalidRequest
 from service.jobs.events import BEGINNING, EVENT_ID, Event
 from service.jobs.record import Record
@@ -41,7 +41,8 @@ router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
 )
 async def submit(request: Request) -> Response:
     """Check the request as the synchronous call would, accept it, and say where to look for it."""
-    asked = parse_body(JobRequest, await read_body(request))
+    raw = await read_body(request)
+    asked = await off_loop(desk(request), lambda: parse_body(JobRequest, raw))
     key = request.headers.get("idempotency-key")
     try:
         submitted = await _jobs(request).enter(asked.kind, asked.request, key)

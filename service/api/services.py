@@ -32,13 +32,27 @@ class Pipeline(Protocol):
         ...
 
 
+class Accepted(Protocol):
+    """A job that was taken, or that the same idempotency key had made before."""
+
+    @property
+    def job(self) -> Job:
+        """Give the job as it stands."""
+        ...
+
+    @property
+    def replayed(self) -> bool:
+        """Say whether an earlier call had made it."""
+        ...
+
+
 class Jobs(Protocol):
     """The desk at which durable work is handed in."""
 
-    async def submit(
+    async def enter(
         self, kind: JobKind, request: dict[str, Any], idempotency_key: str | None = None
-    ) -> Job:
-        """Accept a job and give it as it stands."""
+    ) -> Accepted:
+        """Accept a job, or refuse it as the synchronous call would."""
         ...
 
     async def is_reachable(self) -> bool:

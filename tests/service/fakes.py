@@ -109,21 +109,31 @@ class FakePipeline:
         )
 
 
+@dataclass(frozen=True)
+class FakeAccepted:
+    """A job that was taken."""
+
+    job: Job
+    replayed: bool
+
+
 @dataclass
 class FakeJobs:
     """Takes jobs and remembers them."""
 
     reachable: bool = True
-    submitted: list[tuple[str, dict[str, Any], str | None]] = field(
+    entered: list[tuple[str, dict[str, Any], str | None]] = field(
         default_factory=list[tuple[str, dict[str, Any], str | None]]
     )
 
-    async def submit(
+    async def enter(
         self, kind: JobKind, request: dict[str, Any], idempotency_key: str | None = None
-    ) -> Job:
-        self.submitted.append((kind, request, idempotency_key))
+    ) -> FakeAccepted:
+        replayed = (kind, request, idempotency_key) in self.entered
+        self.entered.append((kind, request, idempotency_key))
         progress = Progress(phase="queued", done=0, total=1, eta_s=None)
-        return Job(id="j1", kind=kind, state="queued", progress=progress, attempts=0, links={})
+        job = Job(id="j1", kind=kind, state="queued", progress=progress, attempts=0, links={})
+        return FakeAccepted(job, replayed)
 
     async def is_reachable(self) -> bool:
         return self.reachable

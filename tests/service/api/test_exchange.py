@@ -164,20 +164,35 @@ class TestCapacity:
 
 
 class TestRespondAsync:
-    def test_hands_in_a_job_with_its_seed_fixed(
+    def test_hands_in_the_request_as_it_was_sent(
         self, client: TestClient, services: FakeServices, forecast_request: Body
     ) -> None:
         services.jobs = FakeJobs()
-        headers = {"Prefer": "wait=5, respond-async", "Idempotency-Key": "k"}
+        headers = {"Prefer": "wait=5, respond-async"}
         answer = client.post("/forecast", json=forecast_request, headers=headers)
         assert (answer.status_code, answer.json()["state"]) == (202, "queued")
+        assert answer.json()["progress"] == {
+            "phase": "queued",
+            "done": 0,
+            "total": 1,
+            "eta_s": None,
+        }
         assert answer.headers["location"] == "/v1/jobs/j1"
         assert answer.headers["retry-after"] == "1"
         assert answer.headers["preference-applied"] == "respond-async"
-        [(kind, request, key)] = services.jobs.submitted
-        assert (kind, key, services.pipeline.began) == ("forecast", "k", 0)
-        assert isinstance(request["seed"], int)
-        assert request["trajectory"] == forecast_request["trajectory"] | {"start_frame": 0}
+        assert services.jobs.entered == [("forecast", forecast_request, None)]
+        assert services.pipeline.began == 0
+
+    def test_finds_the_job_of_the_same_idempotency_key(
+        self, client: TestClient, services: FakeServices, forecast_request: Body
+    ) -> None:
+        services.jobs = FakeJobs()
+        headers = {"Prefer": "respond-async", "Idempotency-Key": "k"}
+        answers = [
+            client.post("/forecast", json=forecast_request, headers=headers) for _ in range(2)
+        ]
+        replayed = [answer.headers.get("idempotency-replayed") for answer in answers]
+        assert replayed == [None, "true"]
 
     def test_allows_more_than_an_answer_at_once(
         self, client: TestClient, services: FakeServices, forecast_request: Body
@@ -201,7 +216,7 @@ class TestRespondAsync:
     ) -> None:
         services.jobs = FakeJobs()
         assert client.post("/forecast", json=forecast_request).status_code == 200
-        assert services.jobs.submitted == []
+        assert services.jobs.entered == []
 
 
 def test_server_timing_names_the_phases(client: TestClient, forecast_request: Body) -> None:

@@ -151,3 +151,30 @@ def test_a_feature_of_another_kind_is_part_of_the_exact_list() -> None:
     with pytest.raises(InvalidRequest) as caught:
         to_recording(trajectory(features=["x", "y", "vx", "vy"]), manifest)
     assert caught.value.code == "feature-names"
+
+
+class TestFarAway:
+    """Coordinates far from the origin, as maps have them."""
+
+    FAR = 5e6
+
+    def values(self) -> list[Any]:
+        return [[[self.FAR + t, 0.0], [self.FAR + 1, t]] for t in range(3)]
+
+    def test_are_fine_where_the_model_sees_relative_positions_only(self) -> None:
+        recording = to_recording(trajectory(values=self.values()), push_manifest())
+        np.testing.assert_array_equal(recording.values[0, 0], [self.FAR + 1, 0, 1, 0])
+
+    def test_are_refused_where_the_model_sees_where_things_are(self) -> None:
+        manifest = push_manifest(coordinate_frames="global", absolute_features=True)
+        with pytest.raises(InvalidRequest) as caught:
+            to_recording(trajectory(values=self.values()), manifest)
+        assert caught.value.pointer == "/trajectory/values/0/0/0"
+
+    def test_one_entity_far_from_the_others_is_refused(self) -> None:
+        error = refusal(values=[[[0, 0], [self.FAR, 0]]] * 3)
+        assert (error.code, error.pointer) == ("value-out-of-range", "/trajectory/values/0/1/0")
+
+    def test_nobody_anywhere_is_nobody_far_away(self) -> None:
+        recording = to_recording(trajectory(values=[[None, None]] * 3), push_manifest())
+        assert not recording.present.any()
