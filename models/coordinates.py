@@ -5,8 +5,8 @@ receiver's own frame, translated to its position and rotated to its heading, so 
 rotating the input changes no relation and carries over to the forecast.
 
 Source: the idea of roto-translated local frames is LoCS (Kofinas et al. 2021); written anew.
-Deviation: angles enter as unit vectors (no jump at pi); distances d as 1/(1 + d), bounded, so that
-far pairs cost no float32 precision; in 3-D only the heading about the vertical axis is used; below
+Deviation: angles enter as unit vectors (no jump at pi); distances d as log(1 + d), so that far pairs
+cost no float32 precision; in 3-D only the heading about the vertical axis is used; below
 `heading_floor` the frame is translated but not rotated.
 """
 
@@ -165,13 +165,14 @@ def _pair_features(
     frame = at_receivers(heading, graph)
     offset = at_senders(positions, graph) - at_receivers(positions, graph)
     offset = into_frame(offset, frame, config) / config.pair_length
-    nearness = 1 / (1 + _length(offset))
+    distance = _length(offset)
+    compressed = distance.log1p()
     first, second = _horizontal(config)
     flat = torch.stack((offset[..., first], offset[..., second]), -1)
     bearing = flat / (_length(flat) + 1e-6)
     moving = into_frame(at_senders(velocities, graph), frame, config)
     turned = _turn(at_senders(heading, graph), frame)
-    return torch.cat((offset * nearness, nearness, bearing, turned, moving), -1)
+    return torch.cat((offset * (compressed / distance), compressed, bearing, turned, moving), -1)
 
 
 def _turn(headings: Tensor, frame: Tensor) -> Tensor:
