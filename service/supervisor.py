@@ -34,6 +34,7 @@ class Part:
         ready_s: How long that may take.
         grace_s: How long the process may take to end when it is asked to.
         restarts: Whether its death is mended; otherwise it stops the stack.
+        log: Where to look after its death, if it does not say it here.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Part:
     ready_s: float = 60.0
     grace_s: float = 10.0
     restarts: bool = False
+    log: str = ""
 
 
 @dataclass
@@ -210,9 +212,10 @@ def _ending(running: Running) -> str:
     status = running.process.returncode
     if status is None:
         return "is still running"
+    see = f" (see {running.part.log})" if running.part.log else ""
     if status < 0:
-        return f"was killed by {signal.Signals(-status).name}"
-    return f"ended with status {status}"
+        return f"was killed by {signal.Signals(-status).name}{see}"
+    return f"ended with status {status}{see}"
 
 
 def _signal_group(running: Running, number: signal.Signals) -> None:

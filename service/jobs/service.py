@@ -87,7 +87,10 @@ class JobService:
     ) -> Submitted:
         """Accept a job; written before anybody is told, so that it cannot be lost."""
         idempotency = self._idempotency(kind, request, idempotency_key)
-        new = await self._office.admit(kind, request)
+        try:
+            new = await self._office.admit(kind, request)
+        except RedisError as error:
+            raise broker_away() from error
         ref = JobRef.new(self._tenant)
         return await _beside(lambda: self._write_and_ring(ref, new, idempotency))
 
@@ -179,6 +182,10 @@ class JobService:
             )
         if outcome == "unknown":
             raise _not_found()
+
+    async def close(self) -> None:
+        """Give the connections back."""
+        await self._office.events.close()
 
     def _write_and_ring(
         self, ref: JobRef, new: NewJob, idempotency: Idempotency | None

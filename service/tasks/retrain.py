@@ -40,12 +40,17 @@ def retrain(workshop: Workshop, attempt: Attempt) -> Answer:
     if not experiments.training_is_installed():
         raise experiments.training_not_installed()
     run = Run(workshop.scratch(attempt.record.ref), request)
-    Phases(attempt, run.folder, workshop.most_deaths).run(run.phases())
-    version = install(run, workshop)
+    while True:
+        version = run.reserve(workshop.store)
+        Phases(attempt, run.folder, workshop.most_deaths).run(run.phases(version))
+        if run.install(version, workshop.artifacts):
+            break
+        run.let_go(version)  # another retraining has taken the number
+    workshop.store.refresh()
     previous = None
     if request.alias is not None:
         previous = workshop.store.promote(request.name, request.alias, version)
-    return Answer(orjson.dumps(_answer(run, request, version, previous)), JSON_TYPE)
+    return Answer(orjson.dumps(run.answer(version, previous)), JSON_TYPE)
 
 
 @dataclass(frozen=True)
@@ -61,29 +66,52 @@ class Run:
         return self.home / "run"
 
     @property
-    def staged(self) -> Path:
-        """Where the export lies before it has a version number of its own."""
-        return self.folder / "export" / self.request.name / "1"
-
-    @property
     def evaluation(self) -> Path:
         """What ``training evaluate`` writes."""
         return self.folder / "evaluation.json"
 
-    def phases(self) -> tuple[Phase, ...]:
+    @property
+    def reservation(self) -> Path:
+        """Holds the number of the version to be."""
+        return self.home / "version"
+
+    def staged(self, version: int) -> Path:
+        """Give where the export lies before it is installed."""
+        return self.folder / "export" / self.request.name / str(version)
+
+    def reserve(self, store: ArtifactStore) -> int:
+        """Give the number of the version to be, the same one after a restart."""
+        if not self.reservation.exists():
+            self.home.mkdir(parents=True, exist_ok=True)
+            partial = self.reservation.with_suffix(".part")
+            partial.write_text(str(store.next_version(self.request.name)), encoding="ascii")
+            partial.replace(self.reservation)
+        return int(self.reservation.read_text(encoding="ascii"))
+
+    def let_go(self, version: int) -> None:
+        """Take another number next time."""
+        shutil.rmtree(self.staged(version))
+        self.reservation.unlink()
+
+    def phases(self, version: int) -> tuple[Phase, ...]:
         """Give the commands, in order, each with what shows that it is done."""
         python = (sys.executable, "-m", "training")
-        config = experiments.requested(self.request).config_path()
+        folder, request = str(self.folder), self.request
+        config = experiments.requested(request).config_path()
         changes = [
             f"--set={name}={value}"
-            for name, value in (("epochs", self.request.epochs), ("seed", self.request.seed))
+            for name, value in (("epochs", request.epochs), ("seed", request.seed))
             if value is not None
         ]
-        folder = str(self.folder)
-        train = [*python, "train", str(config), "--run", folder, "--resume", *changes]
-        export = [*python, "export", folder, "--to", str(self.folder / "export")]
+        exported = self.staged(version) / MANIFEST_FILE
+        options = ["--name", request.name, "--version", str(version)]
         return (
-            Phase("training", train, (self.folder / "result.json").exists, self._epochs),
+            Phase(
+                "training",
+                [*python, "train", str(config), "--run", folder, "--resume", *changes],
+                (self.folder / "result.json").exists,
+                self._epochs,
+            ),
             Phase(
                 "evaluating",
                 [*python, "evaluate", folder],
@@ -92,11 +120,40 @@ class Run:
             ),
             Phase(
                 "exporting",
-                [*export, "--name", self.request.name],
-                (self.staged / MANIFEST_FILE).exists,
-                lambda: TRAINED + 1 + (self.staged / MANIFEST_FILE).exists(),
+                [*python, "export", folder, "--to", str(self.folder / "export"), *options],
+                exported.exists,
+                lambda: TRAINED + 1 + exported.exists(),
             ),
         )
+
+    def install(self, version: int, artifacts: Path) -> bool:
+        """Copy the export into the store, whole or not at all; false if the number is taken.
+
+        Done again, it finds what it did before.
+        """
+        staged, home = self.staged(version), artifacts / self.request.name
+        place, incoming = home / str(version), home / f"incoming-{self.home.name}"
+        if not place.exists():
+            home.mkdir(parents=True, exist_ok=True)
+            shutil.rmtree(incoming, ignore_errors=True)
+            shutil.copytree(staged, incoming)
+            try:
+                incoming.rename(place)
+            except OSError:  # somebody was faster, or there is no room
+                shutil.rmtree(incoming, ignore_errors=True)
+                if not place.exists():
+                    raise
+        return (place / MANIFEST_FILE).read_bytes() == (staged / MANIFEST_FILE).read_bytes()
+
+    def answer(self, version: int, previous: int | None) -> dict[str, Any]:
+        """Give the result of the job."""
+        return {
+            "model": {"name": self.request.name, "version": version},
+            "alias": self.request.alias,
+            "previous_version": None if previous == version else previous,
+            "training": _read_json(self.folder / "result.json"),
+            "evaluation": _read_json(self.evaluation),
+        }
 
     def _epochs(self) -> int:
         if (self.folder / "result.json").exists():
@@ -105,49 +162,5 @@ class Run:
         return metrics.read_bytes().count(b"\n") if metrics.exists() else 0
 
 
-def install(run: Run, workshop: Workshop) -> int:
-    """Copy an export into the store under the next free version number, whole or not at all.
-
-    Done again, it finds the version that it made before and makes no other.
-    """
-    staged, name = run.staged, run.request.name
-    manifest = _manifest(staged)
-    home = workshop.artifacts / name
-    for known in sorted(home.glob(f"[0-9]*/{MANIFEST_FILE}")):
-        found = _manifest(known.parent)
-        if found | {"version": manifest["version"]} == manifest:
-            return int(found["version"])
-    home.mkdir(parents=True, exist_ok=True)
-    version = workshop.store.next_version(name)
-    incoming = home / f"incoming-{run.home.name}"
-    while True:
-        shutil.rmtree(incoming, ignore_errors=True)
-        shutil.copytree(staged, incoming)
-        text = json.dumps(manifest | {"version": version}, indent=2)
-        (incoming / MANIFEST_FILE).write_text(text + "\n", encoding="utf-8")
-        try:
-            incoming.rename(home / str(version))
-        except OSError:
-            if not (home / str(version)).exists():
-                raise
-            version += 1  # another retraining was faster
-        else:
-            workshop.store.refresh()
-            return version
-
-
-def _manifest(folder: Path) -> dict[str, Any]:
-    return json.loads((folder / MANIFEST_FILE).read_text(encoding="utf-8"))
-
-
-def _answer(
-    run: Run, request: RetrainRequest, version: int, previous: int | None
-) -> dict[str, Any]:
-    result = json.loads((run.folder / "result.json").read_text(encoding="utf-8"))
-    return {
-        "model": {"name": request.name, "version": version},
-        "alias": request.alias,
-        "previous_version": previous,
-        "training": result,
-        "evaluation": json.loads(run.evaluation.read_text(encoding="utf-8")),
-    }
+def _read_json(path: Path) -> Any:
+    return json.loads(path.read_text(encoding="utf-8"))

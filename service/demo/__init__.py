@@ -1,0 +1,1 @@
+"""What `make demo` shows: relations, a forecast against baselines, a picture, a durable job."""
