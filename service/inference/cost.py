@@ -58,10 +58,10 @@ class Speedometer:
         self._lock = threading.Lock()
         self._corrections: dict[Hashable, float] = {}
 
-    def seconds(self, kind: Hashable, cost: Cost) -> float:
-        """Give the time that work of this kind should take."""
+    def seconds(self, kind: Hashable, cost: Cost, pace: float = 1.0) -> float:
+        """Give the time that work of this kind should take; `pace` is the first correction."""
         with self._lock:
-            return cost.raw_seconds * self._corrections.get(kind, 1.0)
+            return cost.raw_seconds * self._corrections.setdefault(kind, _bounded(pace))
 
     def learn(self, kind: Hashable, expected_s: float, found_s: float) -> None:
         """Take in one measurement; a single slow call moves the estimate only a little."""
@@ -70,8 +70,11 @@ class Speedometer:
         ratio = min(max(found_s / expected_s, 0.1), 10.0)
         with self._lock:
             before = self._corrections.get(kind, 1.0)
-            moved = before * ratio**LEARNING
-            self._corrections[kind] = min(max(moved, 1 / MOST_CORRECTION), MOST_CORRECTION)
+            self._corrections[kind] = _bounded(before * ratio**LEARNING)
+
+
+def _bounded(correction: float) -> float:
+    return min(max(correction, 1 / MOST_CORRECTION), MOST_CORRECTION)
 
 
 class Ledger:
@@ -87,6 +90,12 @@ class Ledger:
         RUN_SECONDS.observe(busy_s)
         for seconds in waited_s:
             QUEUE_SECONDS.observe(seconds)
+
+    def abandoned(self, works: Sequence[Work], busy_s: float) -> None:
+        """Learn from work that was given up: it would have taken longer than `busy_s`."""
+        expected_s = sum(work.seconds for work in works)
+        if busy_s > expected_s:
+            self._speedometer.learn(works[0].kind, expected_s, busy_s)
 
     def refused(self, code: str) -> None:
         """Count a work that got no answer."""

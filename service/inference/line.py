@@ -48,6 +48,10 @@ class Observer(Protocol):
         """A batch was answered after `busy_s` of engine time; each work waited so long before."""
         ...
 
+    def abandoned(self, works: Sequence[Work], busy_s: float) -> None:
+        """A batch was given up after `busy_s`, since nobody waited for it any more."""
+        ...
+
     def refused(self, code: str) -> None:
         """A work was turned away or given up, for this reason."""
         ...

@@ -82,7 +82,9 @@ def relation_question(
             "frame.",
         )
     kind = (*model.key, request.estimator)
-    work = RelationWork(model, request.estimator, values, cost.rows, speed.seconds(kind, cost))
+    work = RelationWork(
+        model, request.estimator, values, cost.rows, speed.seconds(kind, cost, model.pace)
+    )
     notices = tuple(input_notices(model.manifest, scaling, values))
     return RelationQuestion(model, recording, work, notices)
 
@@ -105,7 +107,7 @@ def forecast_question(
     way = "Ask for fewer steps or samples, or send fewer entities."
     _check(request.horizon * (pairs + nodes), PATH_VALUES, "numbers in paths", way)
     cost = forecast_cost(scene, is_recurrent=model.runtime.memory_width > 0)
-    work = ForecastWork(model, scene, speed.seconds((*model.key, "forecast"), cost))
+    work = ForecastWork(model, scene, speed.seconds((*model.key, "forecast"), cost, model.pace))
     return ForecastQuestion(
         model=model,
         request=request,

@@ -197,6 +197,8 @@ class Scheduler(Generic[W, R]):
         if not wanted:
             batch.steps.close()
             self._retire(batch)
+            if self._observer is not None:
+                self._observer.abandoned([t.work for t in batch.tickets], batch.busy_s)
             return
         began = self._clock()
         try:

@@ -70,11 +70,16 @@ class Refusals:
     def __init__(self) -> None:
         self.codes: list[str] = []
         self.batches: list[int] = []
+        self.given_up: list[str] = []
 
     def finished(self, works, waited_s, busy_s) -> None:
         assert len(waited_s) == len(works)
         assert busy_s >= 0
         self.batches.append(len(works))
+
+    def abandoned(self, works, busy_s) -> None:
+        assert busy_s >= 0
+        self.given_up += [work.name for work in works]
 
     def refused(self, code: str) -> None:
         self.codes.append(code)
@@ -241,6 +246,7 @@ class TestDeadlines:
             late.result(PATIENCE)
         assert answers(bench.ask(Task("next"))) == ["next"]
         assert bench.engine.closed == ["late"]
+        assert bench.seen.given_up == ["late"]
         assert bench.engine.slices.count("late") == 1
 
 
