@@ -1,9 +1,10 @@
 """The HTTP app: assembles routers, errors, the gate and the services, and nothing else."""
 
 import asyncio
-from collections.abc import AsyncGenerator, Callable
+import gc
+from collections.abc import AsyncGenerator, Callable, Generator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager, contextmanager, suppress
 from importlib.metadata import version
 from typing import Any, TypedDict
 
@@ -49,7 +50,7 @@ def create_app(
         telemetry.configure_logging(settings)
         services = build(settings)
         watching = asyncio.create_task(_watch(services.store, settings.reload_s))
-        with ThreadPoolExecutor(settings.codec_threads, "codec") as codec:
+        with _rare_collections(), ThreadPoolExecutor(settings.codec_threads, "codec") as codec:
             try:
                 yield {"desk": Desk(settings, services, codec)}
             finally:
@@ -76,6 +77,20 @@ def _add_routes(app: FastAPI) -> None:
     # Routers carry their whole paths: a prefix given here would be missing from the metrics.
     for resource in (relations, forecasts, jobs, model_cards, health, documentation, console):
         app.include_router(resource.router)
+
+
+@contextmanager
+def _rare_collections() -> Generator[None]:
+    """Let the garbage collector look less often: a body of many rows is decoded in half the time.
+
+    While it looks, no other request is served, and nearly nothing here is cyclic.
+    """
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 async def _watch(store: ArtifactStore, seconds: float) -> None:

@@ -29,6 +29,11 @@ class TestDecode:
             decode_json(b"[Nancy]")
         assert caught.value.code in ("bad-json", "not-finite")
 
+    def test_refuses_millions_of_lists_before_it_makes_them(self) -> None:
+        with pytest.raises(InvalidRequest) as caught:
+            decode_json(b"[" + b"[]," * 1_000_000 + b"[]]")
+        assert caught.value.code == "cost-over-limit"
+
 
 class TestParse:
     def test_says_what_stands_there_and_what_should(self) -> None:
