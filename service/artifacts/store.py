@@ -70,7 +70,8 @@ class ArtifactStore:
         """Look again: new versions are verified, moved aliases followed. Safe from any thread."""
         with self._lock:
             names = sorted({name for root in self._roots for name in _model_names(root)})
-            self._models = {name: self._look_at(name) for name in names}
+            found = {name: self._look_at(name) for name in names}
+            self._models = {name: model for name, model in found.items() if model.versions}
 
     def open(self, reference: str) -> LoadedArtifact:
         """Give the verified artifact that ``name``, ``name@alias`` or ``name@version`` means.

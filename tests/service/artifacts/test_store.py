@@ -74,6 +74,10 @@ class TestOpen:
         path = ArtifactStore(home, bundled).open("net@1").path
         assert path == bundled / "net" / "1"
 
+    def test_a_name_without_a_version_is_no_model_yet(self, bundled: Path, home: Path) -> None:
+        (home / "soon" / ".export-1").mkdir(parents=True)
+        assert ArtifactStore(home, bundled).names() == ("net",)
+
     def test_stores_that_do_not_exist_are_empty(self, tmp_path: Path) -> None:
         assert ArtifactStore(tmp_path / "a", tmp_path / "b").names() == ()
 
