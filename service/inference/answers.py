@@ -87,9 +87,10 @@ class _Answer:
         bands = self._question.model.manifest.bands
         if not levels or not bands.residual_variance:
             return {}
+        sent = len(self.features)
         variance = extended_variance(bands.residual_variance, self.reached)
-        normalised = variance / self.scene.scaling.scale**2
-        found = mixture_quantiles(self._values, normalised, levels)
+        normalised = (variance / self.scene.scaling.scale**2)[:, :sent]
+        found = mixture_quantiles(self._values[..., :sent], normalised, levels)
         return {
             repr(level): self._spread_out(values)
             for level, values in zip(levels, found, strict=True)

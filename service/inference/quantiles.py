@@ -41,14 +41,16 @@ def mixture_quantiles(
     if not levels or not paths.size:
         return answers
     normals = _normals(samples, _points_each(samples, levels))
-    spread = np.sqrt(variance)[:, None, :]
+    spread = np.sqrt(variance)
     stride = max(1, PLACES_AT_ONCE // max(1, normals.size * entities * features))
     for first in range(0, horizon, stride):
         steps = slice(first, first + stride)
-        points = paths[None, :, steps] + normals[:, :, None, None, None] * spread[steps]
-        ordered = np.sort(points.reshape(normals.size, -1), axis=0)
+        # Points last: sorting runs along contiguous memory.
+        centres = np.moveaxis(paths[:, steps], 0, -1)[..., None]
+        points = centres + spread[steps, None, :, None, None] * normals
+        ordered = np.sort(points.reshape(*points.shape[:3], -1), axis=-1)
         for answer, level in zip(answers, levels, strict=True):
-            answer[steps] = _at(ordered, level).reshape(answer[steps].shape)
+            answer[steps] = _at(ordered, level)
     return answers
 
 
@@ -77,17 +79,18 @@ def _points_each(samples: int, levels: Sequence[float]) -> int:
 
 @lru_cache(maxsize=32)
 def _normals(samples: int, each: int) -> Values:
-    """Give standard-normal points ``[each, samples]``: path s has the s-th part of each stratum."""
+    """Give standard-normal points ``[samples, each]``: path s has the s-th part of each stratum."""
     total = samples * each
     standard = NormalDist()
     points = [standard.inv_cdf((index + 0.5) / total) for index in range(total)]
-    return np.array(points).reshape(each, samples)
+    return np.ascontiguousarray(np.array(points).reshape(each, samples).T)
 
 
 def _at(ordered: Values, level: float) -> Values:
-    """Interpolate between points, each the middle of its share of the probability."""
-    place = min(max(level * len(ordered) - 0.5, 0.0), len(ordered) - 1.0)
-    below = min(int(place), len(ordered) - 2) if len(ordered) > 1 else 0
-    above = min(below + 1, len(ordered) - 1)
+    """Interpolate between points ``[..., P]``, each the middle of its share of the probability."""
+    last = ordered.shape[-1] - 1
+    place = min(max(level * (last + 1) - 0.5, 0.0), float(last))
+    below = min(int(place), max(last - 1, 0))
+    above = min(below + 1, last)
     part = place - below
-    return ordered[below] * (1 - part) + ordered[above] * part
+    return ordered[..., below] * (1 - part) + ordered[..., above] * part

@@ -95,6 +95,7 @@ class UnionRollout:
             [complete_graph(len(p.paths.scene.alive), len(p.samples)) for p in self.parts]
         )
         self._rows = len(graph.senders)
+        self._drawn = np.full(self._rows, DRAW, np.int64)
         self._rollout: Rollout = runtime.rollout(graph, state or _joined(self.parts))
 
     @property
@@ -139,7 +140,7 @@ class UnionRollout:
 
     def _forced(self, step: int) -> Index:
         if all(part.paths.scene.forced is None for part in self.parts):
-            return np.full(self._rows, DRAW, np.int64)
+            return self._drawn
         return np.concatenate(
             [np.tile(p.paths.scene.forced_at(step), len(p.samples)) for p in self.parts]
         )

@@ -36,8 +36,9 @@ class Scaling:
         return ((values - self.offset) / self.scale).astype(np.float32)
 
     def restored(self, normalised: npt.NDArray[np.floating]) -> Values:
-        """Give ``normalised [..., D]`` in the model's units."""
-        return np.asarray(normalised, np.float64) * self.scale + self.offset
+        """Give ``normalised [..., d]``, all features or the first few, in the model's units."""
+        width = normalised.shape[-1]
+        return np.asarray(normalised, np.float64) * self.scale[:width] + self.offset[:width]
 
     def within(self, normalised: Floats, times: float) -> Flags:
         """Say per row ``[...]`` whether it is finite and within `times` the trained range."""

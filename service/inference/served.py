@@ -11,6 +11,7 @@ import numpy as np
 
 from models.manifest import Manifest
 from service.artifacts import LoadedArtifact
+from service.errors import ServiceError, Unavailable
 from service.inference.cost import Cost
 from service.inference.flat import complete_graph
 from service.inference.runtimes.loading import open_runtime
@@ -64,20 +65,34 @@ class Shelf:
         """Give the model that a reference means now; safe from any thread.
 
         Raises:
-            ServiceError: if there is none, it is refused, or its runtime is missing.
+            ServiceError: if there is none, it is refused, its runtime is missing or cannot run it.
         """
         artifact = self._source.open(reference)
         with self._lock:
             model = self._open.get(artifact.path)
             if model is None or model.manifest is not artifact.manifest:
-                runtime = open_runtime(artifact.path, artifact.manifest, self._settings)
-                pace = _warm_up(runtime, len(artifact.manifest.features))
-                model = ServedModel(artifact.manifest, runtime, pace)
+                model = _loaded(artifact, self._settings)
                 self._open[artifact.path] = model
             self._open.move_to_end(artifact.path)
             while len(self._open) > MOST_OPEN:
                 self._open.popitem(last=False)
             return model
+
+
+def _loaded(artifact: LoadedArtifact, settings: Settings) -> ServedModel:
+    manifest = artifact.manifest
+    try:
+        runtime = open_runtime(artifact.path, manifest, settings)
+        pace = _warm_up(runtime, len(manifest.features))
+    except ServiceError:
+        raise
+    except Exception as error:  # a runtime has exceptions of its own, without a common base
+        raise Unavailable(
+            f"{manifest.name}@{manifest.version} passed verification, but the runtime cannot run it",
+            code="artifact-unusable",
+            fix="Use another version; export this one again with the present code.",
+        ) from error
+    return ServedModel(manifest, runtime, pace)
 
 
 def _warm_up(runtime: Runtime, features: int) -> float:
