@@ -3,8 +3,12 @@
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Any
+
+import structlog
 
 from service.artifacts import ArtifactStore
+from service.errors import Unavailable
 from service.inference.pipeline import Pipeline
 from service.jobs import experiments
 from service.jobs.admission import Admission
@@ -12,6 +16,7 @@ from service.jobs.assembly import open_jobs, open_roster
 from service.jobs.service import JobService
 from service.settings import Settings
 
+log: Any = structlog.get_logger("bootstrap")
 TRAINING_QUEUE = "training"
 
 
@@ -35,9 +40,22 @@ def build_services(settings: Settings) -> BuiltServices:
     store = ArtifactStore(settings.writable_artifacts, settings.bundled_artifacts)
     pipeline = Pipeline(store, settings)
     for name in store.names():
-        if store.aliases(name):
-            pipeline.open(name)
+        _load(pipeline, name)
     return BuiltServices(store, pipeline, _jobs(settings, store, pipeline))
+
+
+def _load(pipeline: Pipeline, name: str) -> None:
+    """Load a model before the first request; one that cannot be served must not stop the others.
+
+    Raises:
+        Unavailable: if the runtime itself is missing: then nothing can be served.
+    """
+    try:
+        pipeline.open(name)
+    except Unavailable as error:
+        if error.code == "runtime-missing":
+            raise
+        log.error("model not loaded", model=name, reason=error.detail, cause=repr(error.__cause__))
 
 
 def _jobs(settings: Settings, store: ArtifactStore, pipeline: Pipeline) -> JobService | None:

@@ -13,9 +13,9 @@ from starlette.responses import Response
 from service.api import openapi
 from service.api.exchange import off_loop, read_body
 from service.api.media import JSON
-from service.api.services import desk
+from service.api.services import Services, desk
 from service.artifacts import ArtifactStore, LoadedArtifact
-from service.errors import Conflict, InvalidRequest, MalformedBody, NotFound
+from service.errors import Conflict, InvalidRequest, MalformedBody, NotFound, Unavailable
 from service.schemas.models import (
     AliasAnswer,
     AliasRequest,
@@ -77,9 +77,17 @@ async def put_alias(request: Request, name: str, alias: str) -> Response:
     at = desk(request)
     raw = await read_body(request)
     asked = await off_loop(at, lambda: parse_body(AliasRequest, raw))
-    store = at.services.store
-    previous = await asyncio.to_thread(store.promote, name, alias, asked.version)
+    previous = await asyncio.to_thread(_promote, at.services, name, alias, asked.version)
     return _json(AliasAnswer(name=name, alias=alias, version=asked.version, previous=previous))
+
+
+def _promote(services: Services, name: str, alias: str, version: int) -> int | None:
+    """Load the version, so that an alias never means one that cannot run; then move the alias."""
+    try:
+        services.pipeline.open(f"{name}@{version}")
+    except Unavailable as error:
+        raise Conflict(error.detail, code=error.code, fix=error.fix) from error
+    return services.store.promote(name, alias, version)
 
 
 def _summary(store: ArtifactStore, name: str) -> ModelSummary:

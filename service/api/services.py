@@ -23,6 +23,14 @@ class Pipeline(Protocol):
         """Give the runtime and device in use, such as ``onnxruntime-cpu``."""
         ...
 
+    def open(self, reference: str) -> None:
+        """Load a model before it is asked for; call it off the event loop.
+
+        Raises:
+            ServiceError: if it cannot be served.
+        """
+        ...
+
     async def infer_relations(self, request: InferRelationsRequest) -> RelationTable:
         """Give the relations of the request's one recording."""
         ...

@@ -88,7 +88,7 @@ def _loaded(artifact: LoadedArtifact, settings: Settings) -> ServedModel:
         raise
     except Exception as error:  # a runtime has exceptions of its own, without a common base
         raise Unavailable(
-            f"{manifest.name}@{manifest.version} passed verification, but the runtime cannot run it",
+            f"{manifest.name}@{manifest.version} is intact, but the runtime cannot run it",
             code="artifact-unusable",
             fix="Use another version; export this one again with the present code.",
         ) from error

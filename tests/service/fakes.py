@@ -34,6 +34,9 @@ class FakePipeline:
     def runtime(self) -> str:
         return "fake-cpu"
 
+    def open(self, reference: str) -> None:
+        self.store.open(reference)
+
     async def infer_relations(self, request: InferRelationsRequest) -> RelationTable:
         recording = self._recording(request, 1 + (request.estimator == "posterior"))
         await self._work()

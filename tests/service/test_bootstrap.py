@@ -1,5 +1,7 @@
 """The real composition: bundled artifacts, ONNX Runtime, the scheduler, HTTP."""
 
+import json
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from starlette.testclient import TestClient
 
 from service.app import create_app
 from service.schemas.answers import ForecastAnswer, RelationsAnswer
+from tests.service.artifact_files import edit_manifest, write_artifact
 from tests.service.fakes import fast_settings
 
 ARTIFACTS = Path(__file__).parent / "data"
@@ -94,6 +97,32 @@ class TestModels:
             for found, expected in zip(result["probabilities"], alone, strict=True):
                 for row, known in zip(found, expected, strict=True):
                     assert row == pytest.approx(known, abs=1e-5)
+
+
+def test_a_model_that_the_runtime_cannot_run_stops_nobody_else(tmp_path: Path) -> None:
+    shutil.copytree(ARTIFACTS, tmp_path / "bundled")
+    write_artifact(tmp_path / "bundled", "odd", 1)  # one graph of three: no family knows it
+    settings = fast_settings(bundled_artifacts=tmp_path / "bundled", home=tmp_path / "home")
+    with TestClient(create_app(settings.model_copy(update={"redis_url": None}))) as client:
+        request = body(client, "small-markov")
+        assert client.post("/infer-relations", json=request).status_code == 200
+        answer = client.post("/infer-relations", json=request | {"model": "odd"})
+        assert (answer.status_code, answer.json()["code"]) == (503, "family-unsupported")
+        answer = client.put("/v1/models/odd/aliases/candidate", json={"version": 1})
+        assert (answer.status_code, answer.json()["code"]) == (409, "family-unsupported")
+
+
+def test_a_graph_that_the_runtime_refuses_is_503_and_not_500(tmp_path: Path) -> None:
+    directory = tmp_path / "bundled" / "small-markov" / "1"
+    shutil.copytree(ARTIFACTS / "small-markov" / "1", directory)
+    (directory / "step.onnx").write_bytes((directory / "prior.onnx").read_bytes())
+    text = (directory / "manifest.json").read_text()
+    files = json.loads(text)["files"]
+    edit_manifest(directory, files=files | {"step.onnx": files["prior.onnx"]})
+    settings = fast_settings(bundled_artifacts=tmp_path / "bundled", home=tmp_path / "home")
+    with TestClient(create_app(settings.model_copy(update={"redis_url": None}))) as client:
+        answer = client.post("/infer-relations", json=body(client, "small-markov"))
+        assert (answer.status_code, answer.json()["code"]) == (503, "artifact-unusable")
 
 
 def test_jobs_need_a_broker(client: TestClient) -> None:
