@@ -20,8 +20,8 @@ from service.relations.tables import Notice
 from service.schemas.requests import ForecastRequest, InferRelationsRequest
 from trajectories.recording import Recording
 
-ENCODER_ROWS = 500_000
-"""Edge rows of a window that sees its future: all of them are in memory at once."""
+ENCODER_ROWS = 400_000
+"""Edge rows of a window that sees its future: all are in memory at once, some 5 kB each."""
 PATH_VALUES = 60_000_000
 """Numbers of all sample paths and relations of a forecast that are in memory at once."""
 COST_CODE = "cost-over-limit"
