@@ -8,9 +8,18 @@ import pytest
 from starlette.testclient import TestClient
 
 from service.app import create_app
+from service.broker import EmbeddedBroker
 from service.schemas.examples import example_trajectory
 from tests.service.artifact_files import write_artifact
+from tests.service.brokers import running_broker
 from tests.service.fakes import FakeServices, fake_services, fast_settings
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
+    """A real broker, one for all tests; who uses it empties it first."""
+    with running_broker(tmp_path_factory.mktemp("broker")) as running:
+        yield running
 
 
 @pytest.fixture

@@ -1,14 +1,12 @@
-"""A real broker for the tests of jobs, one per test session, emptied before each test."""
+"""The parts of jobs over a real broker, which is emptied before each test."""
 
-import subprocess
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
 
-from service.broker import EmbeddedBroker, prepare_broker
+from service.broker import EmbeddedBroker
 from service.jobs.connection import Database, brisk
 from service.jobs.keys import JobRef
 from service.jobs.lease import Leases
@@ -39,26 +37,6 @@ class Bells:
     def ring(self, ref: JobRef, kind: str, queue: str) -> bool:
         self.rung.append((str(ref), kind, queue))
         return True
-
-
-def start(broker: EmbeddedBroker) -> subprocess.Popen[bytes]:
-    """Start a broker and wait until it answers."""
-    process = subprocess.Popen(broker.command, cwd=broker.folder, stdout=subprocess.DEVNULL)
-    deadline = time.monotonic() + 20
-    while not brisk(broker.url).is_reachable():
-        assert process.poll() is None
-        assert time.monotonic() < deadline, "the broker does not answer"
-        time.sleep(0.02)
-    return process
-
-
-@pytest.fixture(scope="session")
-def broker(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedBroker]:
-    embedded = prepare_broker(tmp_path_factory.mktemp("home"))
-    process = start(embedded)
-    yield embedded
-    process.terminate()
-    process.wait(10)
 
 
 @pytest.fixture
@@ -92,10 +70,6 @@ def store(tmp_path: Path) -> Store:
 @pytest.fixture
 def bells() -> Bells:
     return Bells()
-
-
-class Deserted(Exception):
-    """What a test's process does instead of ending itself."""
 
 
 @pytest.fixture

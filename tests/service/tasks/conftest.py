@@ -13,13 +13,14 @@ import psutil
 import pytest
 
 from service.broker import EmbeddedBroker, prepare_broker
-from service.jobs.connection import brisk, patient
+from service.jobs.connection import patient
 from service.jobs.doorbell import CeleryDoorbell, celery_app
 from service.jobs.keys import JobRef
 from service.jobs.record import NewJob, Record, Records
 from service.jobs.roster import Roster
 from service.jobs.store import Store
 from service.tasks.command import SERVING_QUEUES, worker_command
+from tests.service.brokers import start
 
 CHUNK_WORKER = "tests.service.tasks.chunk_worker"
 
@@ -30,7 +31,7 @@ class Stack:
     def __init__(self, home: Path) -> None:
         self.home = home
         self.broker: EmbeddedBroker = prepare_broker(home)
-        self.broker_process = self._start_broker()
+        self.broker_process = start(self.broker)
         self.environment = os.environ | {
             "REDIS_URL": self.broker.url,
             "RELATA_HOME": str(home),
@@ -44,19 +45,12 @@ class Stack:
         self.doorbell = CeleryDoorbell(celery_app(self.broker.url))
         self.workers: list[subprocess.Popen[bytes]] = []
 
-    def _start_broker(self) -> subprocess.Popen[bytes]:
-        process = subprocess.Popen(
-            self.broker.command, cwd=self.broker.folder, stdout=subprocess.DEVNULL
-        )
-        until(lambda: brisk(self.broker.url).is_reachable(), 20)
-        return process
-
     def restart_broker(self) -> None:
         """Kill the broker and start it again on the same files and port."""
         self.broker_process.kill()
         self.broker_process.wait()
         time.sleep(0.5)
-        self.broker_process = self._start_broker()
+        self.broker_process = start(self.broker)
 
     def start_worker(self, app: str = CHUNK_WORKER, name: str = "one") -> subprocess.Popen[bytes]:
         """Start a worker and wait until it has said that it is there."""
