@@ -6,6 +6,7 @@ SHELL := /bin/bash
 PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
+TO ?= artifacts
 
 # What to install: RUNTIME is ONNX Runtime for the CPU, or for CUDA with GPU=1; TRAIN=1 adds torch.
 comma := ,
@@ -65,13 +66,13 @@ parity: $(DEVELOPING) ## Our networks against the recorded numbers of the refere
 bench: $(DEVELOPING) ## Time the service on this machine
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-train: $(DEVELOPING) ## Train one experiment: make train CONFIG=training/configs/push3.yaml RUN=runs/push3
+train: $(DEVELOPING) ## Train one experiment: make train CONFIG=push3 RUN=runs/push3
 	@exec $(BIN)/python -m training train $(CONFIG) --run $(RUN) $(ARGS)
 
 evaluate: $(DEVELOPING) ## Measure a finished run: make evaluate RUN=runs/push3
 	@exec $(BIN)/python -m training evaluate $(RUN) $(ARGS)
 
-export: $(DEVELOPING) ## Write a run as an artifact: make export RUN=runs/push3 TO=artifacts
+export: $(DEVELOPING) ## Write a run as an artifact: make export RUN=runs/push3
 	@exec $(BIN)/python -m training export $(RUN) --to $(TO) $(ARGS)
 
 $(INSTALLED) $(DEVELOPING): pyproject.toml constraints.txt | $(BIN)/python
