@@ -84,7 +84,7 @@ class Journey(Generic[Asked]):
     resume: Arrays | None = None
     _done: int = 0
     _stored_at: float = field(default_factory=time.monotonic)
-    _pause_s: float = CHECKPOINT_EVERY_S
+    _pause_s: float = field(default_factory=lambda: CHECKPOINT_EVERY_S)
 
     def through(self, one: Callable[[Asked], bytes]) -> Answer:
         """Answer the recordings that are left, and give the whole answer."""
