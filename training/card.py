@@ -39,7 +39,7 @@ def _about(manifest: Manifest, trained: TrainedRun, report: dict[str, Any]) -> s
         f"- Training: `python -m training train {name} --set seed={seed}`: "
         f"{facts['epochs']} of {facts['planned_epochs']} epochs in {facts['hours']} h on "
         f"{trained.config.threads} CPU thread(s); the weights are those of epoch "
-        f"{facts['best_epoch']}, the lowest validation NLL ({facts['best_valid_nll']:.4f}).\n"
+        f"{facts['best_epoch']}, the lowest validation {trained.config.selection} ({facts['best_valid_loss']:.4f}).\n"
         f"- Velocities: {manifest.velocity}. Code: `{manifest.provenance.code_version[:12]}`.\n"
     )
 

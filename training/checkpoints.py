@@ -37,7 +37,7 @@ class Standing:
     """Optimiser steps finished inside the next epoch."""
     sums: dict[str, float] = field(default_factory=dict[str, float])
     """Sums of that epoch's losses so far."""
-    best_nll: float | None = None
+    best_loss: float | None = None
     best_epoch: int | None = None
     seconds: float = 0.0
     """Time spent so far, over all resumes."""

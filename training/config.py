@@ -146,6 +146,9 @@ class TrainConfig(Frozen):
     """float32 matrix products. ``medium`` lets the CPU library use its faster kernels."""
     validate_every: PositiveInt = 1
     """Epochs between validations; the last epoch is always validated."""
+    selection: Literal["nll", "loss"] = "nll"
+    """Which validation figure chooses the best epoch: ``nll`` (the authors' rule) or the whole
+    ``loss``, which does not reward relations that the forecast has no need of."""
     validation_batch: PositiveInt = 16
     """Windows validated together; it changes memory, not the result's distribution."""
     max_hours: Positive | None = None

@@ -96,7 +96,7 @@ def training_facts(folder: RunFolder, planned: int) -> dict[str, Any]:
         "epochs": standing["epoch"],
         "planned_epochs": planned,
         "best_epoch": standing["best_epoch"],
-        "best_valid_nll": standing["best_nll"],
+        "best_valid_loss": standing["best_loss"],
         "hours": round(standing["seconds"] / 3600, 3),
     }
 

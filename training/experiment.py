@@ -149,8 +149,8 @@ def _closing(outcome: Outcome, path: Path) -> str:
         return f"Stopped in epoch {outcome.epochs + 1}; everything so far is saved in {path}."
     best = (
         ""
-        if outcome.best_nll is None
-        else (f" best validation nll {outcome.best_nll:.4f} in epoch {outcome.best_epoch};")
+        if outcome.best_loss is None
+        else (f" best validation loss {outcome.best_loss:.4f} in epoch {outcome.best_epoch};")
     )
     return (
         f"{_ENDINGS[outcome.reason]}: {_epochs(outcome.epochs)} in {outcome.hours:.2f} h;{best} "

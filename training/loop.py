@@ -9,7 +9,7 @@ batches are averaged, not summed, which Adam does not notice.
 
 import math
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -48,7 +48,7 @@ class Outcome:
         reason: ``finished``, ``max-hours``, ``early-stopping`` or ``interrupted``.
         epochs: Epochs finished.
         best_epoch: Epoch of the lowest validation loss, from 1.
-        best_nll: That loss.
+        best_loss: That loss.
         hours: Time spent, over all resumes.
         weights_sha256: Fingerprint of the weights after the last step.
     """
@@ -56,7 +56,7 @@ class Outcome:
     reason: str
     epochs: int
     best_epoch: int | None
-    best_nll: float | None
+    best_loss: float | None
     hours: float
     weights_sha256: str
 
@@ -128,7 +128,7 @@ class Trainer:
             reason=reason,
             epochs=standing.epoch,
             best_epoch=standing.best_epoch,
-            best_nll=standing.best_nll,
+            best_loss=standing.best_loss,
             hours=(standing.seconds + standing.epoch_seconds) / 3600,
             weights_sha256=weights_sha256(self._network),
         )
@@ -162,7 +162,7 @@ class Trainer:
             measured = self.validate(epoch, should_stop)
             if measured is None:
                 return False
-            line |= measured | {"best": self._is_best(epoch, measured["valid_nll"])}
+            line |= measured | {"best": self._is_best(epoch, measured)}
         self._charge_time()
         line["seconds"] = round(standing.epoch_seconds, 3)
         standing.seconds += standing.epoch_seconds
@@ -174,13 +174,13 @@ class Trainer:
         self._listener.at_epoch(line)
         return True
 
-    def _is_best(self, epoch: int, nll: float) -> bool:
+    def _is_best(self, epoch: int, measured: Mapping[str, float]) -> bool:
         """Say whether no earlier epoch was better, and keep the weights if so."""
-        standing = self._standing
-        if standing.best_nll is not None and nll >= standing.best_nll:
+        standing, loss = self._standing, measured[f"valid_{self._config.selection}"]
+        if standing.best_loss is not None and loss >= standing.best_loss:
             return False
-        standing.best_nll, standing.best_epoch = nll, epoch
-        save_best(self._folder.checkpoints, self._network, epoch, nll)
+        standing.best_loss, standing.best_epoch = loss, epoch
+        save_best(self._folder.checkpoints, self._network, epoch, loss)
         return True
 
     def validate(

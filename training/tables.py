@@ -106,12 +106,12 @@ def _training_section() -> Section:
         return lambda result, _: float(result["training"][key])
 
     return Section(
-        heading="Training. The weights are those of the epoch with the lowest validation NLL.",
+        heading="Training. The weights are those of the epoch with the lowest validation loss (`selection` in the config).",
         columns=[
             ("epochs", fact("epochs")),
             ("planned", fact("planned_epochs")),
             ("best epoch", fact("best_epoch")),
-            ("its validation NLL", fact("best_valid_nll")),
+            ("its validation loss", fact("best_valid_loss")),
             ("hours", fact("hours")),
         ],
         form=".4g",

@@ -54,7 +54,7 @@ def run_folder(folder: Path, dataset: Path, *, still: bool = False, **changes: A
             for parameter in network.get_submodule("decoder").parameters():
                 parameter.zero_()
     optimiser = torch.optim.Adam(network.parameters())
-    standing = Standing(epoch=3, best_nll=-1.5, best_epoch=2, seconds=36.0)
+    standing = Standing(epoch=3, best_loss=-1.5, best_epoch=2, seconds=36.0)
     save_last(run.checkpoints, network, optimiser, standing)
     save_best(run.checkpoints, network, 2, -1.5)
     return folder
@@ -69,7 +69,7 @@ def test_a_run_is_scored_beside_its_baselines(tmp_path: Path, capsys):
     dataset = made(tmp_path / "data", relations=True)
     result = evaluated(run_folder(tmp_path / "run", tmp_path / "data"), "--burn-in", "8")
     assert result["training"] == {
-        "epochs": 3, "planned_epochs": 3, "best_epoch": 2, "best_valid_nll": -1.5, "hours": 0.01,
+        "epochs": 3, "planned_epochs": 3, "best_epoch": 2, "best_valid_loss": -1.5, "hours": 0.01,
     }  # fmt: skip
     assert result["dataset"]["fingerprint"] == dataset.fingerprint
     first, second = result["forecasts"]

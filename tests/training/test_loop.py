@@ -57,7 +57,7 @@ class TestLearning:
         recorder = Recorder()
         outcome = tiny_trainer(tmp_path, tiny_config(epochs=6), recorder).fit()
         errors = [line["valid_nll"] for line in recorder.epochs]
-        assert outcome.best_nll == min(errors)
+        assert outcome.best_loss == min(errors)
         assert outcome.best_epoch == errors.index(min(errors)) + 1
 
     def test_the_loss_is_its_parts_put_together(self, tmp_path: Path) -> None:
@@ -187,7 +187,7 @@ class TestResuming:
         tiny_trainer(tmp_path / "run", config).fit(stopper(STEPS * 2))
         found = tiny_trainer(tmp_path / "run", config).fit()
         expected = tiny_trainer(tmp_path / "other", config).fit()
-        assert (found.best_epoch, found.best_nll) == (expected.best_epoch, expected.best_nll)
+        assert (found.best_epoch, found.best_loss) == (expected.best_epoch, expected.best_loss)
 
 
 class TestEnding:

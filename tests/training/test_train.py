@@ -105,7 +105,7 @@ class TestAProcess:
         resumed = train(tmp_path, "--resume")
         assert resumed.returncode == 0, resumed.stderr
         expected = result(undisturbed)
-        for key in ("weights_sha256", "best_epoch", "best_nll"):
+        for key in ("weights_sha256", "best_epoch", "best_loss"):
             assert result(tmp_path)[key] == expected[key], f"killed at step {fatal}"
         for name in ("best.safetensors", "last.safetensors"):
             found, wanted = (run / "checkpoints" / name for run in (tmp_path, undisturbed))
