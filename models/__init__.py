@@ -1,4 +1,4 @@
-"""Torch networks of the three papers and the artifact manifest; nothing of the web, nothing of files.
+"""Torch networks of the papers and the artifact manifest; nothing of the web, nothing of files.
 
 Axes used everywhere in this package:
 

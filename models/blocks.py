@@ -14,7 +14,7 @@ from models.graph import Graph, at_receivers, at_senders
 
 
 def elu(values: Tensor) -> Tensor:
-    """Give ELU as ``max(x, exp(min(x, 0)) - 1)``: equal to the operator, faster where it is served."""
+    """Give ELU as ``max(x, exp(min(x, 0)) - 1)``: the operator's values, faster where served."""
     return torch.maximum(values, values.clamp(max=0.0).exp() - 1.0)
 
 
@@ -37,7 +37,7 @@ class SplitLinear(nn.Module):
     """A linear layer over ``[sender, receiver, extra]``, stored in these three parts."""
 
     def __init__(self, layer: nn.Linear, width: int) -> None:
-        """Split `layer`, whose first `width` inputs are the sender's and the next the receiver's."""
+        """Split `layer`, whose first `width` inputs are the sender's, the next the receiver's."""
         super().__init__()
         sender, receiver, extra, bias = _split(layer, width)
         self.sender = _frozen(sender)
@@ -74,9 +74,8 @@ def pair_linear(
 
 
 def _split(layer: nn.Linear, width: int) -> PairWeights:
-    sender, receiver, extra = layer.weight.split(
-        (width, width, layer.in_features - 2 * width), dim=1
-    )
+    rest = layer.in_features - 2 * width
+    sender, receiver, extra = torch.split(layer.weight, [width, width, rest], dim=1)
     return PairWeights(sender, receiver, extra if extra.shape[1] else None, layer.bias)
 
 
@@ -126,12 +125,11 @@ class Head(nn.Module):
 
     def __init__(self, inputs: int, hidden: int, outputs: int, activation: str = "elu") -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            [nn.Linear(inputs, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, outputs)]
-        )
+        layers = [nn.Linear(inputs, hidden), nn.Linear(hidden, hidden), nn.Linear(hidden, outputs)]
+        for layer in layers:
+            init_encoder_linear(layer)
+        self.layers = nn.ModuleList(layers)
         self.activation = {"elu": functional.elu, "relu": functional.relu}[activation]
-        for layer in self.layers:
-            init_encoder_linear(layer)  # pyright: ignore[reportArgumentType]
 
     def forward(self, rows: Tensor) -> Tensor:
         """Give logits ``[..., K]``."""

@@ -5,8 +5,8 @@ receiver's own frame, translated to its position and rotated to its heading, so 
 rotating the input changes no relation and carries over to the forecast.
 
 Source: the idea of roto-translated local frames is LoCS (Kofinas et al. 2021); written anew.
-Deviation: angles enter as unit vectors (no jump at pi); distances d as log(1 + d), so that far pairs
-cost no float32 precision; in 3-D only the heading about the vertical axis is used; below
+Deviation: angles enter as unit vectors (no jump at pi); distances d as log(1 + d), so that far
+pairs cost no float32 precision; in 3-D only the heading about the vertical axis is used; below
 `heading_floor` the frame is translated but not rotated.
 """
 
@@ -102,7 +102,7 @@ def describe(states: Tensor, graph: Graph, config: CoordinateConfig) -> View:
     """Describe normalised states ``[..., P, D]`` for the networks."""
     if not config.local:
         return View(states, None, None)
-    positions, velocities = states.split(config.dimensions, -1)
+    positions, velocities = torch.split(states, config.dimensions, -1)
     heading = _headings(velocities, config)
     own = into_frame(velocities, heading, config)
     if config.absolute:
@@ -120,14 +120,14 @@ def advance(states: Tensor, output: Tensor, view: View, config: CoordinateConfig
     changes = _out_of_frames(output, view, config)
     if not config.integrated:
         return states + changes
-    positions, velocities = states.split(config.dimensions, -1)
+    positions, velocities = torch.split(states, config.dimensions, -1)
     velocities = velocities + changes
     moved = positions + velocities * config.velocity_ratio + config.velocity_shift
     return torch.cat((moved, velocities), -1)
 
 
 def into_frame(vectors: Tensor, heading: Tensor, config: CoordinateConfig) -> Tensor:
-    """Rotate vectors ``[..., dimensions]`` so that `heading` ``[..., 2]`` becomes the first axis."""
+    """Rotate vectors ``[..., dimensions]``: `heading` ``[..., 2]`` becomes the first axis."""
     first, second = _horizontal(config)
     cos, sin = heading.unbind(-1)
     along = cos * vectors[..., first] + sin * vectors[..., second]
@@ -147,7 +147,7 @@ def out_of_frame(vectors: Tensor, heading: Tensor, config: CoordinateConfig) -> 
 def _out_of_frames(output: Tensor, view: View, config: CoordinateConfig) -> Tensor:
     if view.heading is None:
         return output
-    parts = output.split(config.dimensions, -1)
+    parts = torch.split(output, config.dimensions, -1)
     return torch.cat([out_of_frame(part, view.heading, config) for part in parts], -1)
 
 

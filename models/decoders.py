@@ -88,7 +88,7 @@ def grouped_messages(
     types: Tensor,
     silent: int,
 ) -> Tensor:
-    """Give the same sums ``[P, H]`` for hard `types` ``[E]``: each edge runs through one network."""
+    """Give the same sums ``[P, H]`` for hard `types` ``[E]``: each edge through one network."""
     total = nodes.new_zeros((nodes.shape[0], networks[0].fc2.out_features))
     for index, network in enumerate(networks):
         rows = (types == index + silent).nonzero().flatten()
@@ -238,7 +238,7 @@ class RecurrentDecoder(Decoder):
         self.output = OutputNetwork(hidden, hidden, outputs, dropout)
 
     def sequence(self, view: View, weights: Tensor, graph: Graph) -> Tensor:
-        """Decode ``[T, P, own]`` frame by frame from an empty memory; `weights` is ``[T, E, K]``."""
+        """Decode ``[T, P, own]`` frame by frame from an empty memory; weights ``[T, E, K]``."""
         inputs = self.from_input(view.own)
         memory = inputs.new_zeros((inputs.shape[1], self.memory_width))
         memories: list[Tensor] = []

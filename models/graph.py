@@ -16,7 +16,7 @@ class Graph(NamedTuple):
     Attributes:
         senders: ``[E]`` int64, the node that each message leaves.
         receivers: ``[E]`` int64, the node that each message enters; ascending.
-        inverse_in_degree: ``[P]`` float, one over the number of incoming edges, 0 where there are none.
+        inverse_in_degree: ``[P]`` float, one over the number of incoming edges, 0 without any.
         in_degree: the number of incoming edges when it is the same for every node, else None. With
             it sums over neighbours are a reshape; without it they are an indexed add.
     """
@@ -76,11 +76,11 @@ def sum_at_receivers(edges: Tensor, graph: Graph) -> Tensor:
     """Sum the edges that enter each node: ``[..., E, H] -> [..., P, H]``."""
     num_nodes = graph.inverse_in_degree.shape[0]
     if graph.in_degree is not None:
-        return edges.unflatten(-2, (num_nodes, graph.in_degree)).sum(-2)
+        return torch.unflatten(edges, -2, (num_nodes, graph.in_degree)).sum(-2)
     empty = edges.new_zeros((*edges.shape[:-2], num_nodes, edges.shape[-1]))
     return empty.index_add(-2, graph.receivers, edges)
 
 
 def mean_at_receivers(edges: Tensor, graph: Graph) -> Tensor:
-    """Average the edges that enter each node (0 where none does): ``[..., E, H] -> [..., P, H]``."""
+    """Average the edges that enter each node, 0 without any: ``[..., E, H] -> [..., P, H]``."""
     return sum_at_receivers(edges, graph) * graph.inverse_in_degree.unsqueeze(-1)

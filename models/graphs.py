@@ -9,7 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor, nn
 
-from models.dnri import FoldedDnri, State
+from models.folded import FoldedDnri, State
 from models.graph import Graph
 from models.recurrence import LstmState
 
@@ -31,7 +31,7 @@ class ArtifactGraph(nn.Module):
         self.net = net
 
     def signature(self) -> Signature:
-        """Give names and axes; element types are float32 but for `integers` (int64) and `lengths`."""
+        """Give names and axes of all inputs and outputs."""
         raise NotImplementedError
 
     def dtype_of(self, name: str) -> torch.dtype:
@@ -116,7 +116,7 @@ class PriorGraph(ArtifactGraph):
             },
         )
 
-    def forward(
+    def forward(  # noqa: PLR0913 - the artifact's inputs, one tensor each
         self,
         nodes: Tensor,
         senders: Tensor,
@@ -134,7 +134,7 @@ class PriorGraph(ArtifactGraph):
 
 
 class StepGraph(ArtifactGraph):
-    """Prior, draw (or forced type) and decoder of one frame: `FoldedDnri.step`."""
+    """What the step graphs of both decoders share: one frame in, the next one out."""
 
     def signature(self) -> Signature:
         """Give names and axes."""
@@ -166,7 +166,11 @@ class StepGraph(ArtifactGraph):
         del frames
         return super().example(nodes, 1, seed)
 
-    def forward(
+
+class MarkovStepGraph(StepGraph):
+    """Prior, draw (or forced type) and decoder of one frame: `FoldedDnri.step`."""
+
+    def forward(  # noqa: PLR0913 - the artifact's inputs, one tensor each
         self,
         nodes: Tensor,
         senders: Tensor,
@@ -185,7 +189,7 @@ class StepGraph(ArtifactGraph):
 
 
 class RecurrentStepGraph(StepGraph):
-    """A `StepGraph` whose decoder carries a memory row per node."""
+    """The same step with a decoder that carries a memory row per node."""
 
     def signature(self) -> Signature:
         """Give names and axes."""
@@ -195,7 +199,7 @@ class RecurrentStepGraph(StepGraph):
             {**plain.inputs, "memory": memory}, {**plain.outputs, "memory_out": memory}
         )
 
-    def forward(
+    def forward(  # noqa: PLR0913 - the artifact's inputs, one tensor each
         self,
         nodes: Tensor,
         senders: Tensor,
@@ -217,7 +221,7 @@ class RecurrentStepGraph(StepGraph):
 def artifact_graphs(net: FoldedDnri) -> dict[str, ArtifactGraph]:
     """Give the graphs of a network's artifact by their names."""
     recurrent = net.decoder.memory_width > 0
-    step = RecurrentStepGraph(net) if recurrent else StepGraph(net)
+    step = RecurrentStepGraph(net) if recurrent else MarkovStepGraph(net)
     return {"encoder": EncoderGraph(net), "prior": PriorGraph(net), "step": step}
 
 

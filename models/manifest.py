@@ -10,7 +10,7 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal, get_args
+from typing import Any, Literal, cast, get_args
 
 FORMAT = 1
 MANIFEST_FILE = "manifest.json"
@@ -19,6 +19,7 @@ NAME_PATTERN = re.compile(r"^[a-z0-9][a-z0-9._-]{0,63}$")
 
 FeatureKind = Literal["position", "velocity", "other"]
 VelocityRule = Literal["backward-difference", "given", "none"]
+VELOCITY_RULES: tuple[VelocityRule, ...] = get_args(VelocityRule)
 CoordinateFrames = Literal["global", "local"]
 
 
@@ -84,9 +85,10 @@ class Trained:
 class Bands:
     """Predictive bands: residual variance per horizon and feature, and what was measured on test.
 
-    ``residual_variance[h][d]`` is the squared error of the mean over paths less the variance between
-    paths (never below 0) at step ``h + 1`` of validation rollouts, in squared feature units.
-    ``coverage`` maps a nominal level such as ``"0.9"`` to the share of test values inside the band.
+    ``residual_variance[h][d]`` is the squared error of the mean over paths less the variance
+    between paths (never below 0) at step ``h + 1`` of validation rollouts, in squared feature
+    units. ``coverage`` maps a nominal level such as ``"0.9"`` to the share of test values inside
+    the band.
     """
 
     method: str
@@ -142,6 +144,7 @@ class Manifest:
         _require(len(self.relation_types) >= 1, "relation_types", 0, "at least one type")
         none_ok = self.none_type is None or 0 <= self.none_type < len(self.relation_types)
         _require(none_ok, "none_type", self.none_type, "an index of relation_types or null")
+        _require(self.velocity in VELOCITY_RULES, "velocity", self.velocity, VELOCITY_RULES)
         _require(self.frame_rate > 0, "frame_rate", self.frame_rate, "a positive number")
         for feature in self.features:
             _require(feature.scale > 0, f"features.{feature.name}.scale", feature.scale, "above 0")
@@ -183,23 +186,21 @@ class Manifest:
             raise ManifestError(f"manifest is not JSON: {error}") from error
         if not isinstance(raw, dict):
             raise ManifestError(f"manifest: found {type(raw).__name__}, expected an object")
-        return _build_manifest(raw)  # pyright: ignore[reportUnknownArgumentType]
+        return _build_manifest(cast("dict[str, Any]", raw))
 
 
 def _build_manifest(raw: dict[str, Any]) -> Manifest:
     try:
-        return Manifest(
-            **{
-                **_known(Manifest, raw),
-                "relation_types": tuple(raw["relation_types"]),
-                "features": tuple(Feature(**_known(Feature, f)) for f in raw["features"]),
-                "trained": Trained(**_known(Trained, raw["trained"])),
-                "bands": _bands(raw["bands"]),
-                "provenance": Provenance(**_known(Provenance, raw["provenance"])),
-                "graphs": {key: _graph_file(value) for key, value in raw["graphs"].items()},
-                "files": {k: FileDigest(**_known(FileDigest, v)) for k, v in raw["files"].items()},
-            }
-        )
+        fields: dict[str, Any] = _known(Manifest, raw) | {
+            "relation_types": tuple(raw["relation_types"]),
+            "features": tuple(Feature(**_known(Feature, one)) for one in raw["features"]),
+            "trained": Trained(**_known(Trained, raw["trained"])),
+            "bands": _bands(raw["bands"]),
+            "provenance": Provenance(**_known(Provenance, raw["provenance"])),
+            "graphs": {key: _graph_file(value) for key, value in raw["graphs"].items()},
+            "files": {key: _digest(value) for key, value in raw["files"].items()},
+        }
+        return Manifest(**fields)
     except KeyError as error:
         raise ManifestError(f"manifest: field {error} is missing") from error
     except (TypeError, AttributeError) as error:
@@ -218,6 +219,10 @@ def _graph_file(raw: dict[str, Any]) -> GraphFile:
         inputs=tuple(_tensor(item) for item in raw["inputs"]),
         outputs=tuple(_tensor(item) for item in raw["outputs"]),
     )
+
+
+def _digest(raw: dict[str, Any]) -> FileDigest:
+    return FileDigest(**_known(FileDigest, raw))
 
 
 def _tensor(raw: dict[str, Any]) -> Tensor:
@@ -240,6 +245,3 @@ def _check_name(name: str) -> None:
 def _require(claim: bool, where: str, found: object, expected: object) -> None:
     if not claim:
         raise ManifestError(f"{where}: found {found!r}, expected {expected}")
-
-
-VELOCITY_RULES: tuple[str, ...] = get_args(VelocityRule)

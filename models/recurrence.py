@@ -17,8 +17,8 @@ class LstmState(NamedTuple):
 class FoldedLstm(nn.Module):
     """An LSTM with merged biases whose sequences may have different lengths.
 
-    Gate rows are PyTorch's: input, forget, cell, output. In an exported graph a sequence becomes the
-    ONNX ``LSTM`` operator (exporting ``nn.LSTM`` bakes the number of frames in, without a warning).
+    Gate rows are PyTorch's: input, forget, cell, output. In an exported graph a sequence becomes
+    the ONNX ``LSTM`` operator (exporting ``nn.LSTM`` bakes the number of frames in, silently).
     """
 
     def __init__(self, weight_input: Tensor, weight_hidden: Tensor, bias: Tensor) -> None:
@@ -98,9 +98,12 @@ class FoldedLstm(nn.Module):
 
 def fold_lstm(lstm: nn.LSTM, scale: Tensor, shift: Tensor) -> FoldedLstm:
     """Merge biases and the affine map ``input * scale + shift`` in front into the weights."""
-    weight = lstm.weight_ih_l0.detach()
-    bias = lstm.bias_ih_l0.detach() + lstm.bias_hh_l0.detach() + weight @ shift
-    return FoldedLstm((weight * scale).clone(), lstm.weight_hh_l0.detach().clone(), bias)
+    weight, weight_hidden, bias, bias_hidden = (
+        lstm.get_parameter(f"{name}_l0").detach()
+        for name in ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
+    )
+    bias = bias + bias_hidden + weight @ shift
+    return FoldedLstm((weight * scale).clone(), weight_hidden.clone(), bias)
 
 
 def _onnx_gates(rows: Tensor) -> Tensor:

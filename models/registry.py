@@ -2,14 +2,15 @@
 
 from collections.abc import Callable, Mapping
 
-from models import dnri
+from models.dnri import Dnri
+from models.dnri_config import config_from
 
-FAMILIES: Mapping[str, Callable[[dict[str, object]], dnri.Dnri]] = {
-    "dnri": lambda options: dnri.Dnri(dnri.config_from(options)),
+FAMILIES: Mapping[str, Callable[[dict[str, object]], Dnri]] = {
+    "dnri": lambda options: Dnri(config_from(options)),
 }
 
 
-def build(family: str, options: Mapping[str, object]) -> dnri.Dnri:
+def build(family: str, options: Mapping[str, object]) -> Dnri:
     """Give the trainable network of a family.
 
     Raises:

@@ -1,4 +1,4 @@
-"""The model card: what a model was trained on, what it reaches, what to mind; all figures measured."""
+"""The model card: what a model was trained on, reaches and cannot do; all figures are measured."""
 
 from pathlib import Path
 from typing import Any
@@ -31,16 +31,18 @@ def _about(manifest: Manifest, trained: TrainedRun, report: dict[str, Any]) -> s
     dataset, facts, network = trained.material.dataset, report["training"], manifest.network
     seed, name = trained.config.seed, trained.config.name
     return (
-        f"{manifest.family} with {manifest.edge_types} relation types, {network['decoder']} decoder, "
-        f"{network['frames']} frames, {network['kinematics']} kinematics, width {network['hidden']}.\n\n"
+        f"{manifest.family} with {manifest.edge_types} relation types, "
+        f"{network['decoder']} decoder, {network['frames']} frames, "
+        f"{network['kinematics']} kinematics, width {network['hidden']}.\n\n"
         f"- Data: {dataset.name} ({dataset.source}; {dataset.licence}), "
         f"{len(dataset.entities)} entities at {dataset.frame_rate:g} frames per second, "
         f"fingerprint `{dataset.fingerprint[:16]}`.\n"
         f"- Training: `python -m training train {name} --set seed={seed}`: "
         f"{facts['epochs']} of {facts['planned_epochs']} epochs in {facts['hours']} h on "
         f"{trained.config.threads} CPU thread(s); the weights are those of epoch "
-        f"{facts['best_epoch']}, the lowest validation {trained.config.selection} ({facts['best_valid_loss']:.4f}).\n"
-        f"- Velocities: {manifest.velocity}. Code: `{manifest.provenance.code_version[:12]}`.\n"
+        f"{facts['best_epoch']}, the lowest validation {trained.config.selection} "
+        f"({facts['best_valid_loss']:.4f}).\n"
+        f"- Velocities: {manifest.velocity}. Code: `{manifest.provenance.code_version}`.\n"
     )
 
 
@@ -53,14 +55,15 @@ def _relations(manifest: Manifest, report: dict[str, Any]) -> str:
     scores_of = {name: report["relations"]["test"][name] for name in ("posterior", "prior")}
     if "aligned" in scores_of["posterior"]:
         lines.append(
-            "| test split | F1, time-aligned | precision | recall | F1, published scoring | Brier |\n"
-            "|---|---|---|---|---|---|"
+            "| test split | F1, time-aligned | precision | recall | F1, published scoring "
+            "| Brier |\n|---|---|---|---|---|---|"
         )
         for estimator, scores in scores_of.items():
             aligned, published = scores["aligned"], scores["published"]
             lines.append(
                 f"| {estimator} | {aligned['f1']:.3f} | {aligned['precision']:.3f} | "
-                f"{aligned['recall']:.3f} | {published['f1']:.3f} | {scores['reliability']['brier']:.4f} |"
+                f"{aligned['recall']:.3f} | {published['f1']:.3f} | "
+                f"{scores['reliability']['brier']:.4f} |"
             )
     else:
         lines.append("| test split | share of pair-frames per type |\n|---|---|")
@@ -93,10 +96,11 @@ def _bands(manifest: Manifest, report: dict[str, Any]) -> str:
         f"{float(level):.0%} band covers {value:.1%}"
         for level, value in sorted(manifest.bands.coverage.items())
     )
+    windows = report["bands"]["calibration_windows"]
     return (
         "## Bands\n\n"
-        f"{manifest.bands.method}; residual variances from {report['bands']['calibration_windows']} "
-        f"validation windows after {manifest.trained.burn_in} frames. On test: {coverage}.\n"
+        f"{manifest.bands.method}; residual variances from {windows} validation windows after "
+        f"{manifest.trained.burn_in} frames. On test: {coverage}.\n"
     )
 
 

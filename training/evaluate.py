@@ -12,7 +12,8 @@ import torch
 import typer
 from rich.console import Console
 
-from models.dnri import Dnri, FoldedDnri
+from models.dnri import Dnri
+from models.folded import FoldedDnri
 from training import forecast_metrics, metrics
 from training.allocator import keep_freed_memory
 from training.errors import ConfigError

@@ -14,7 +14,8 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from models.dnri import Dnri, FoldedDnri
+from models.dnri import Dnri
+from models.folded import FoldedDnri
 from models.graphs import ArtifactGraph, artifact_graphs
 from models.manifest import (
     MANIFEST_FILE,
@@ -35,7 +36,7 @@ from training.card import write_card
 from training.errors import ExportError, RunError
 from training.onnx_export import OPSET, write_graphs, write_weights
 from training.runs import TrainedRun, load_run
-from trajectories.features import velocity_columns
+from trajectories.features import position_columns, velocity_columns
 from trajectories.store import write_json
 
 MODEL_PREFIX = {"dnri": "dnri"}
@@ -73,48 +74,68 @@ def export_run(
 
     Raises:
         RunError: if the run was not evaluated with these weights.
-        ExportError: if a graph disagrees with the network.
+        ExportError: if a graph disagrees with the network, or the version exists.
     """
     trained = load_run(run, checkpoint)
-    report = _evaluation(run, checkpoint)
+    report = _evaluation(trained, checkpoint)
     net = cast("Dnri", trained.network).eval().fold()
     name = name or f"{MODEL_PREFIX[trained.config.model.family]}-{trained.config.name}"
-    if not NAME_PATTERN.fullmatch(name):
-        raise ExportError(f"name {name!r}", f"a name like {NAME_PATTERN.pattern}")
-    (to / name).mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=to / name, prefix=".export-") as scratch:
-        folder = Path(scratch)
+    home = _free_place(to, name, version)
+    to.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=to, prefix=".export-") as scratch:
+        folder = Path(scratch) / home.name
+        folder.mkdir()
         write_weights(net, folder)
         write_graphs(net, folder)
         differences = runtime_parity.check(net, folder)
         write_json(folder / "metrics.json", report)
         shutil.copyfile(trained.folder.path / "curves.csv", folder / "curves.csv")
-        number = version or _next_version(to / name)
-        manifest = _manifest(name, number, trained, net, report)
+        manifest = _manifest(name, int(home.name), trained, net, report)
         write_card(folder / "card.md", manifest, trained, report)
         _write_manifest(folder, manifest)
-        return _publish(folder, to / name / str(manifest.version)), differences
+        _publish(folder, home)
+    return home, differences
 
 
-def _evaluation(run: Path, checkpoint: str) -> dict[str, Any]:
+def _evaluation(trained: TrainedRun, checkpoint: str) -> dict[str, Any]:
+    run = trained.folder.path
     path = run / evaluate.FILE
+    again = f"python -m training evaluate {run} --checkpoint {checkpoint}"
     if not path.is_file():
-        raise RunError(
-            f"no {evaluate.FILE} in {run}", "an evaluated run", f"python -m training evaluate {run}"
-        )
+        raise RunError(f"no {evaluate.FILE} in {run}", "an evaluated run", again)
     report: dict[str, Any] = json.loads(path.read_text("utf-8"))
     if report.get("checkpoint") != checkpoint:
         raise RunError(
             f"{path} measured the {report.get('checkpoint')} weights",
             f"the {checkpoint} weights",
-            f"python -m training evaluate {run} --checkpoint {checkpoint}",
+            again,
+        )
+    counted = "best_epoch" if checkpoint == "best" else "epochs"
+    measured = report["training"][counted]
+    present = evaluate.training_facts(trained.folder, trained.config.epochs)[counted]
+    if measured != present:
+        raise RunError(
+            f"{path} measured the weights of epoch {measured}", f"those of epoch {present}", again
         )
     return report
 
 
-def _next_version(folder: Path) -> int:
-    taken = [int(path.name) for path in folder.iterdir() if path.name.isdigit()]
-    return max(taken, default=0) + 1
+def _free_place(to: Path, name: str, version: int | None) -> Path:
+    """Give where the new version goes: a number after all others, or the one asked for."""
+    if not NAME_PATTERN.fullmatch(name):
+        raise ExportError(f"name {name!r}", f"a name like {NAME_PATTERN.pattern}")
+    home = to / name
+    taken = [int(path.name) for path in home.glob("[0-9]*") if path.name.isdecimal()]
+    number = version or max(taken, default=0) + 1
+    if number in taken:
+        raise _taken(home / str(number))
+    return home / str(number)
+
+
+def _taken(home: Path) -> ExportError:
+    return ExportError(
+        f"{home} exists", "a new version: they never change", "leave --version out for the next"
+    )
 
 
 def _manifest(
@@ -172,11 +193,14 @@ def _features(trained: TrainedRun) -> tuple[Feature, ...]:
     values = np.concatenate(
         [array.reshape(-1, array.shape[-1]) for array in dataset.split("train").sequences]
     ).astype(np.float64)
-    moving = set(velocity_columns(dataset.features))
+    kinds: dict[int, FeatureKind] = {
+        **dict.fromkeys(position_columns(dataset.features), "position"),
+        **dict.fromkeys(velocity_columns(dataset.features), "velocity"),
+    }
     return tuple(
         Feature(
             name=name,
-            kind=cast("FeatureKind", "velocity" if column in moving else "position"),
+            kind=kinds.get(column, "other"),
             unit=dataset.units.get(name, ""),
             offset=float(normaliser.offset[column]),
             scale=float(normaliser.scale[column]),
@@ -257,12 +281,15 @@ def _digest(path: Path) -> FileDigest:
     return FileDigest(hashlib.sha256(content).hexdigest(), len(content))
 
 
-def _publish(folder: Path, version: Path) -> Path:
+def _publish(folder: Path, home: Path) -> None:
     """Rename the finished folder into place, so that a reader never sees half a version."""
-    finished = folder.with_name(f".finished-{version.name}")
-    shutil.copytree(folder, finished)
-    finished.chmod(0o755)
-    for path in finished.iterdir():
+    folder.chmod(0o755)
+    for path in folder.iterdir():
         path.chmod(0o644)
-    finished.rename(version)
-    return version
+    home.parent.mkdir(exist_ok=True)
+    try:
+        folder.rename(home)
+    except OSError as error:
+        if home.exists():  # another export was faster
+            raise _taken(home) from error
+        raise

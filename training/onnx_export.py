@@ -8,7 +8,7 @@ import contextlib
 import json
 import logging
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +16,9 @@ import numpy as np
 import onnx
 import torch
 from onnx import TensorProto, numpy_helper
-from safetensors.torch import save_file
+from safetensors.torch import save
 
-from models.dnri import FoldedDnri
+from models.folded import FoldedDnri
 from models.graphs import ArtifactGraph, artifact_graphs
 from models.manifest import WEIGHTS_FILE
 from training.errors import ExportError
@@ -32,7 +32,7 @@ EXAMPLE_NODES, EXAMPLE_FRAMES = 4, 5
 def write_weights(net: FoldedDnri, folder: Path) -> None:
     """Write the folded weights once: encoder, prior and decoder."""
     tensors = {name: tensor.contiguous() for name, tensor in net.state_dict().items()}
-    save_file(tensors, folder / WEIGHTS_FILE)
+    (folder / WEIGHTS_FILE).write_bytes(save(tensors))
 
 
 def write_graphs(net: FoldedDnri, folder: Path) -> None:
@@ -75,7 +75,7 @@ def _translate(graph: ArtifactGraph) -> onnx.ModelProto:
 
 
 def _forget_traces(model: onnx.ModelProto) -> None:
-    """Drop what the exporter notes about source files and machines; nothing at run time reads it."""
+    """Drop what the exporter notes about source files and machines; no runtime reads it."""
     del model.metadata_props[:]
     del model.graph.metadata_props[:]
     del model.graph.value_info[:]
@@ -127,7 +127,7 @@ def _point(tensor: TensorProto, offset: int, length: int) -> None:
 
 
 @contextlib.contextmanager
-def _quiet() -> Iterator[None]:
+def _quiet() -> Generator[None]:
     """Hold back the exporter's notes about packages we do not use."""
     before = logging.root.manager.disable
     logging.disable(logging.WARNING)

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from models import philox
-from models.dnri import FoldedDnri, State
+from models.folded import FoldedDnri, State
 from models.graph import Graph, fully_connected
 from training.errors import Diverged
 from trajectories import pairs

@@ -3,18 +3,20 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime
+import onnxruntime  # pyright: ignore[reportMissingTypeStubs]
 import torch
 
-from models.dnri import FoldedDnri
+from models.folded import FoldedDnri
 from models.graphs import ArtifactGraph, artifact_graphs
 from training.errors import ExportError
 
-# |found - wanted| <= TOLERANCE * (1 + |wanted|); probabilities without the relative part. States are
-# sums over all frames before, and are judged by what they lead to: the logits.
+ort: Any = onnxruntime  # it ships no types
+# |found - wanted| <= TOLERANCE * (1 + |wanted|); probabilities without the relative part. States
+# are sums over all frames before, and are judged by what they lead to: the logits.
 TOLERANCE, STATE_TOLERANCE = 5e-6, 1e-5
 STATES = frozenset({"hidden_out", "cell_out", "memory_out"})
 # Entities and frames; a single frame and a pair that only just exists are among them.
@@ -39,8 +41,8 @@ def check(net: FoldedDnri, folder: Path) -> list[Difference]:
 
     Raises:
         ExportError: naming graph, output and size, when one differs by more than
-            5e-6 + 5e-6 |value| (probabilities by more than 5e-6, states by more than twice that), or
-            a relation type differs.
+            5e-6 + 5e-6 |value| (probabilities by more than 5e-6, states by more than twice that),
+            or a relation type differs.
     """
     found: list[Difference] = []
     for name, graph in artifact_graphs(net).items():
@@ -58,12 +60,12 @@ def check(net: FoldedDnri, folder: Path) -> list[Difference]:
     return found
 
 
-def open_session(path: Path) -> onnxruntime.InferenceSession:
+def open_session(path: Path) -> Any:
     """Open a graph on one CPU thread."""
-    options = onnxruntime.SessionOptions()
+    options = ort.SessionOptions()
     options.intra_op_num_threads = 1
     options.log_severity_level = 3
-    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return ort.InferenceSession(path, options, providers=["CPUExecutionProvider"])
 
 
 def _expected(graph: ArtifactGraph, inputs: Mapping[str, torch.Tensor]) -> Arrays:
@@ -74,22 +76,24 @@ def _expected(graph: ArtifactGraph, inputs: Mapping[str, torch.Tensor]) -> Array
 
 
 def _compare(
-    session: onnxruntime.InferenceSession,
+    session: Any,
     inputs: Mapping[str, torch.Tensor],
     expected: Arrays,
     where: str,
 ) -> list[tuple[str, float]]:
     names = list(expected)
-    outputs = session.run(names, {name: value.numpy() for name, value in inputs.items()})
+    outputs: list[npt.NDArray[np.generic]] = session.run(
+        names, {name: value.numpy() for name, value in inputs.items()}
+    )
     differences: list[tuple[str, float]] = []
     for name, found in zip(names, outputs, strict=True):
         wanted = expected[name]
-        if np.shape(found) != wanted.shape:
-            raise ExportError(f"{where}: {name} has shape {np.shape(found)}", f"{wanted.shape}")
+        if found.shape != wanted.shape:
+            raise ExportError(f"{where}: {name} has shape {found.shape}", f"{wanted.shape}")
         allowed = _allowed(name, wanted)
-        differences.append(_measure(name, np.asarray(found), wanted, allowed, where))
+        differences.append(_measure(name, found, wanted, allowed, where))
         if name.endswith("logits"):
-            both = _softmax(np.asarray(found)), _softmax(wanted)
+            both = _softmax(found), _softmax(wanted)
             limit = np.full(wanted.shape, TOLERANCE)
             differences.append(_measure(f"{name} as probabilities", *both, limit, where))
     return differences

@@ -3,7 +3,8 @@
 import torch
 from torch import Tensor
 
-from models.dnri import Dnri, DnriConfig
+from models.dnri import Dnri
+from models.dnri_config import DnriConfig
 from models.graph import Graph, fully_connected
 
 SMALL = {"hidden": 12, "lstm_hidden": 6, "head_hidden": 8}
@@ -16,7 +17,8 @@ def network(seed: int = 0, **options: object) -> Dnri:
         net = Dnri(DnriConfig(**(SMALL | {"features": 4} | options)))  # pyright: ignore[reportArgumentType]
         for module in net.modules():
             if isinstance(module, torch.nn.BatchNorm1d):
-                assert module.running_mean is not None and module.running_var is not None
+                assert module.running_mean is not None
+                assert module.running_var is not None
                 module.running_mean.normal_(0, 0.5)
                 module.running_var.uniform_(0.5, 2.0)
     return net.double().eval()

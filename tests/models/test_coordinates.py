@@ -69,7 +69,8 @@ class TestDescribe:
         moved = turn(values, 0.7, config)
         moved[..., : config.dimensions] += 3.5
         before, after = describe(values, graph, config), describe(moved, graph, config)
-        assert before.pairs is not None and after.pairs is not None
+        assert before.pairs is not None
+        assert after.pairs is not None
         torch.testing.assert_close(after.own, before.own)
         torch.testing.assert_close(after.pairs, before.pairs)
 
@@ -92,7 +93,8 @@ class TestDescribe:
         view = describe(values, complete(2), LOCAL_2D)
         assert view.pairs is not None
         view.pairs.sum().backward()
-        assert values.grad is not None and values.grad.isfinite().all()
+        assert values.grad is not None
+        assert values.grad.isfinite().all()
 
 
 class TestAdvance:

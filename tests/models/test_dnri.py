@@ -4,7 +4,9 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.dnri import Dnri, DnriConfig, State, config_from
+from models.dnri import Dnri
+from models.dnri_config import DnriConfig, config_from
+from models.folded import State
 from models.graph import Graph
 from models.registry import build
 from tests.models.small import complete, network, states, without_shortcut

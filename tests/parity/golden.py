@@ -11,7 +11,8 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from models.dnri import Dnri, DnriConfig
+from models.dnri import Dnri
+from models.dnri_config import DnriConfig
 from models.graph import Graph
 
 FOLDER = Path(os.environ.get("RELATA_GOLDEN", Path(__file__).parent.parent / "golden"))

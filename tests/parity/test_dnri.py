@@ -4,7 +4,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.dnri import Dnri, FoldedDnri, State
+from models.dnri import Dnri
+from models.folded import FoldedDnri, State
 from models.graph import Graph
 from tests.parity.golden import TOLERANCE, Case, receiver_major, reference_dnri, union_graph
 

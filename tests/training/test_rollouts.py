@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from models import philox, registry
-from models.dnri import FoldedDnri
+from models.folded import FoldedDnri
 from models.graph import fully_connected
 from training import rollouts
 from training.errors import Diverged

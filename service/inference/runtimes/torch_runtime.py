@@ -9,7 +9,7 @@ import numpy.typing as npt
 import torch
 from safetensors import safe_open
 
-from models.dnri import FoldedDnri
+from models.folded import FoldedDnri
 from models.graphs import artifact_graphs
 from models.manifest import WEIGHTS_FILE, Manifest
 from models.registry import build
