@@ -41,7 +41,7 @@ def causal_passes(
     return passes
 
 
-@dataclass
+@dataclass(eq=False)
 class _Record:
     """One window's growing answer."""
 

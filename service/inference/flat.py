@@ -16,7 +16,7 @@ from service.inference.runtimes.protocol import FlatWindow, Floats, Index, StepG
 Flags = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Layout:
     """Where the rows of a flat window came from.
 

@@ -67,7 +67,7 @@ class Terms:
     """Edge rows of a union; larger work runs alone."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Ticket(Generic[W, R]):
     """One work in line, and who waits for it."""
 
@@ -93,7 +93,7 @@ class Ticket(Generic[W, R]):
         return self._settling.acquire(blocking=False) and self.answer.set_running_or_notify_cancel()
 
 
-@dataclass
+@dataclass(eq=False)
 class Batch(Generic[W, R]):
     """Tickets that run as one union."""
 

@@ -27,7 +27,7 @@ PATH_VALUES = 60_000_000
 COST_CODE = "cost-over-limit"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RelationQuestion:
     """A request for relations, ready to run, and what its answer needs to know."""
 
@@ -37,7 +37,7 @@ class RelationQuestion:
     notices: Sequence[Notice]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ForecastQuestion:
     """A request for a forecast, ready to run, and what its answer needs to know.
 

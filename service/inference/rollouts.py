@@ -25,7 +25,7 @@ ROWS_PER_SLICE = 4096
 """Edge rows stepped between two looks at the clock, the callers and the ranges."""
 
 
-@dataclass
+@dataclass(eq=False)
 class Paths:
     """What the rollouts of one scene have given so far.
 
@@ -57,7 +57,7 @@ class Paths:
         return np.zeros((self.scene.horizon, len(self.scene.columns), self.edge_types))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Part:
     """Some samples of one scene, inside a union."""
 

@@ -15,7 +15,7 @@ Floats = npt.NDArray[np.float32]
 Flags = npt.NDArray[np.bool_]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scaling:
     """``normalised = (value - offset) / scale`` for one window, and the range of training.
 

@@ -12,7 +12,7 @@ from service.inference.runtimes.protocol import DRAW, Floats, Index
 from service.inference.scaling import Scaling
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ForcedRows:
     """Relations that are set instead of drawn: one entry per rule, arrays of equal length.
 
@@ -31,7 +31,7 @@ class ForcedRows:
     last: Index
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Scene:
     """One forecast request in normalised units.
 

@@ -25,7 +25,6 @@ from service.inference.line import (
     W,
     as_refusal,
     draining,
-    log,
     overloaded,
 )
 
@@ -135,7 +134,6 @@ class Scheduler(Generic[W, R]):
         try:
             self._work()
         except Exception as error:  # a fault of this file: nobody may wait for ever
-            log.exception("engine-died")
             self._give_up(error)
 
     def _work(self) -> None:
@@ -243,8 +241,9 @@ class Scheduler(Generic[W, R]):
             left = [*self._queue, *(t for batch in self._active for t in batch.tickets)]
             self._queue.clear()
             self._closing = True
+        refusal = as_refusal(error)
         for ticket in left:
-            ticket.fail(as_refusal(error))
+            ticket.fail(refusal)
 
     def _retire(self, batch: Batch[W, R]) -> None:
         with self._changed:

@@ -17,7 +17,7 @@ from service.inference.served import ServedModel
 from service.schemas.requests import Estimator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class RelationWork:
     """Relations of one normalised window ``[F, N, D]``; the answer is ``[F, E, K]``."""
 
@@ -38,7 +38,7 @@ class RelationWork:
         return *self.model.key, self.estimator
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class ForecastWork:
     """Sample paths of one scene; the answer is `Paths`."""
 

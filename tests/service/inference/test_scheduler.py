@@ -14,7 +14,7 @@ from service.inference.scheduler import Scheduler
 PATIENCE = 20.0
 
 
-@dataclass(eq=False)
+@dataclass
 class Task:
     """Work that takes so many slices and answers with its name."""
 
@@ -28,6 +28,9 @@ class Task:
     @property
     def kind(self) -> Hashable:
         return self.lane
+
+    def __eq__(self, other: object) -> bool:
+        raise AssertionError("works hold arrays: they are told apart by identity, never compared")
 
 
 @dataclass
