@@ -40,9 +40,7 @@ def configure_logging(settings: Settings) -> None:
     """Send every log line to standard error, as JSON or for people to read."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     as_json = [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    renderers: list[Any] = (
-        as_json if settings.log_format == "json" else [structlog.dev.ConsoleRenderer()]
-    )
+    renderers: list[Any] = as_json if settings.log_format == "json" else [_console_renderer()]
     structlog.configure(
         processors=[
             structlog.contextvars.merge_contextvars,
@@ -54,3 +52,8 @@ def configure_logging(settings: Settings) -> None:
         logger_factory=structlog.PrintLoggerFactory(sys.stderr),
         cache_logger_on_first_use=False,
     )
+
+
+def _console_renderer() -> structlog.dev.ConsoleRenderer:
+    """Give lines for people; tracebacks without local variables, which hold the caller's data."""
+    return structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
