@@ -89,11 +89,13 @@ class MlpBlock(nn.Module):
     Source: Kipf et al. 2018, Sec. 3.1; layer order of the public code.
     """
 
-    def __init__(self, inputs: int, hidden: int, dropout: float = 0.0) -> None:
+    def __init__(
+        self, inputs: int, hidden: int, dropout: float = 0.0, norm_eps: float = 1e-5
+    ) -> None:
         super().__init__()
         self.fc1 = nn.Linear(inputs, hidden)
         self.fc2 = nn.Linear(hidden, hidden)
-        self.bn = nn.BatchNorm1d(hidden)
+        self.bn = nn.BatchNorm1d(hidden, eps=norm_eps)
         self.dropout = nn.Dropout(dropout)
         init_encoder_linear(self.fc1)
         init_encoder_linear(self.fc2)

@@ -29,10 +29,11 @@ class Dnri(nn.Module):
         self.config = config
         self.coordinates = config.coordinates
         view, width = self.coordinates, config.hidden
-        self.mlp1 = MlpBlock(view.own_width, width, config.dropout)
-        self.mlp2 = MlpBlock(2 * width + view.pair_width, width, config.dropout)
-        self.mlp3 = MlpBlock(width, width, config.dropout)
-        self.mlp4 = MlpBlock(3 * width, width, config.dropout)
+        regular = (config.dropout, config.norm_eps)
+        self.mlp1 = MlpBlock(view.own_width, width, *regular)
+        self.mlp2 = MlpBlock(2 * width + view.pair_width, width, *regular)
+        self.mlp3 = MlpBlock(width, width, *regular)
+        self.mlp4 = MlpBlock(3 * width, width, *regular)
         self.forward_lstm = nn.LSTM(width, config.lstm_hidden)
         self.backward_lstm = nn.LSTM(width, config.lstm_hidden)
         self.prior_head = _head(config, config.lstm_hidden)

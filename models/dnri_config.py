@@ -34,6 +34,8 @@ class DnriConfig:
         velocity_ratio: the normaliser's velocity scale over its position scale.
         velocity_shift: the normaliser's velocity offset over its position scale.
         dropout: inside blocks and decoder, in training only.
+        norm_eps: what BatchNorm adds to variances. A feature that hardly varies (a speed, in local
+            frames) is blown up by up to ``norm_eps ** -0.5``, and float32 rounding with it.
     """
 
     features: int
@@ -53,6 +55,7 @@ class DnriConfig:
     velocity_ratio: float = 1.0
     velocity_shift: float = 0.0
     dropout: float = 0.0
+    norm_eps: float = 1e-5
 
     def __post_init__(self) -> None:
         """Refuse options that no network could follow.

@@ -63,6 +63,28 @@ class ModelConfig(Frozen):
         return dict(self.model_extra or {})
 
 
+class AnnealConfig(Frozen):
+    """A weight that moves geometrically to another value over some epochs, and stays there."""
+
+    to: Positive
+    """The weight in the end."""
+    first: PositiveInt
+    """Last epoch with the weight it starts from, counted from 1."""
+    last: PositiveInt
+    """First epoch with the weight it ends at."""
+
+    @model_validator(mode="after")
+    def _takes_some_epochs(self) -> Self:
+        if self.last <= self.first:
+            raise ValueError(f"'last' ({self.last}) must be after 'first' ({self.first})")
+        return self
+
+    def weight(self, start: float, epoch: int) -> float:
+        """Give the weight of an epoch, counted from 0."""
+        share = (epoch + 1 - self.first) / (self.last - self.first)
+        return start * (self.to / start) ** min(max(share, 0.0), 1.0)
+
+
 class ObjectiveConfig(Frozen):
     """The loss: Gaussian error of the next frame plus the divergence from the prior."""
 
@@ -70,6 +92,8 @@ class ObjectiveConfig(Frozen):
     """Variance of the Gaussian around each predicted feature, in squared normalised units."""
     kl: Annotated[float, Field(ge=0)] = 1.0
     """Weight of the divergence."""
+    kl_anneal: AnnealConfig | None = None
+    """How that weight changes; none: it stays. Validation weighs as in the end, always."""
     add_uniform_prior: bool = False
     """Half of the divergence compares the mean edge usage with a fixed prior (see below)."""
     no_edge_prior: Probability | None = None
@@ -79,6 +103,16 @@ class ObjectiveConfig(Frozen):
     rollout_steps: PositiveInt = 1
     """Steps that training predicts from its own output before it sees a true frame again. Above 1
     the decoder must be one without memory (``markov``). Validation always shows true frames."""
+
+    def at(self, epoch: int) -> Self:
+        """Give the objective of an epoch, counted from 0: with that epoch's weights."""
+        if self.kl_anneal is None:
+            return self
+        return self.model_copy(update={"kl": self.kl_anneal.weight(self.kl, epoch)})
+
+    def in_the_end(self) -> Self:
+        """Give the objective of the last epoch, by which epochs are compared."""
+        return self if self.kl_anneal is None else self.at(self.kl_anneal.last)
 
     @model_validator(mode="after")
     def _fixed_prior_needs_its_switch(self) -> Self:

@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from training.batches import EpochPlan, Sequences, validation_batches
 from training.checkpoints import Standing, load_last, save_best, save_last, weights_sha256
-from training.config import TrainConfig
+from training.config import ObjectiveConfig, TrainConfig
 from training.errors import Diverged
 from training.objective import Terms, total
 from training.randomness import Purpose, seed_torch
@@ -196,19 +196,19 @@ class Trainer:
                 if should_stop():
                     return None
         terms = Terms(*(torch.cat(part) for part in zip(*parts, strict=True)))
-        losses = self._finite("validation", terms.mean())
+        losses = self._finite("validation", terms.mean(), self._config.objective.in_the_end())
         return {f"valid_{name}": value for name, value in losses.items()}
 
     def _step(self, epoch: int, step: int) -> dict[str, float]:
         """Take one optimiser step; give its mean losses."""
-        config = self._config
+        config, objective = self._config, self._config.objective.at(epoch)
         seed_torch(config.seed, Purpose.DROPOUT, epoch, step)
         self._optimiser.zero_grad(set_to_none=True)
         reports: list[dict[str, float]] = []
         for index, batch in enumerate(self._plan.step_batches(epoch, step)):
             terms = self._teacher.teach(batch, epoch, step, index).mean()
-            reports.append(self._finite("training", terms))
-            loss: Any = total(terms, config.objective) / config.accumulate
+            reports.append(self._finite("training", terms, objective))
+            loss: Any = total(terms, objective) / config.accumulate
             loss.backward()
             self._listener.at_step("training", self.done_steps, {})
         if config.optimiser.clip_norm:
@@ -216,10 +216,10 @@ class Trainer:
         self._optimiser.step()
         return _mean(reports)
 
-    def _finite(self, phase: str, terms: Terms) -> dict[str, float]:
+    def _finite(self, phase: str, terms: Terms, objective: ObjectiveConfig) -> dict[str, float]:
         """Give the losses as numbers, or stop where one of them left the finite range."""
         values = Terms(*(part.detach() for part in terms))
-        losses = {"loss": float(total(values, self._config.objective))}
+        losses = {"loss": float(total(values, objective))}
         losses |= {name: float(value) for name, value in values._asdict().items()}
         wrong = [name for name, value in losses.items() if not math.isfinite(value)]
         if wrong:

@@ -33,7 +33,9 @@ def trained(seed: int = 1) -> tuple[nn.Module, torch.optim.Optimizer]:
 class TestLast:
     def test_brings_back_weights_optimiser_and_standing(self, tmp_path: Path) -> None:
         network, optimiser = trained()
-        standing = Standing(epoch=3, step=2, sums={"nll": 1.5}, best_loss=-2.0, best_epoch=1, seed=7)
+        standing = Standing(
+            epoch=3, step=2, sums={"nll": 1.5}, best_loss=-2.0, best_epoch=1, seed=7
+        )
         save_last(tmp_path, network, optimiser, standing)
         other, fresh = tiny_network(tiny_config(seed=2)), None
         fresh = torch.optim.Adam(other.parameters())

@@ -2,7 +2,7 @@ from pathlib import Path
 
 import pytest
 
-from training.config import BUNDLED, load_config, parse_config
+from training.config import BUNDLED, AnnealConfig, ObjectiveConfig, load_config, parse_config
 from training.errors import ConfigError
 from training.yaml_text import parse_yaml
 
@@ -109,3 +109,22 @@ class TestWrongExperiments:
     def test_a_config_cannot_be_changed_once_read(self) -> None:
         with pytest.raises(ValueError, match="frozen"):
             load_config("push3").epochs = 3  # type: ignore[misc]
+
+
+class TestAnnealing:
+    def test_weight_moves_geometrically_between_its_epochs(self) -> None:
+        anneal = AnnealConfig(to=1.0, first=10, last=12)
+        objective = ObjectiveConfig(kl=4.0, kl_anneal=anneal)
+        weights = [objective.at(epoch).kl for epoch in (0, 9, 10, 11, 50)]
+        assert weights == pytest.approx([4.0, 4.0, 2.0, 1.0, 1.0])
+
+    def test_epochs_are_compared_by_the_last_weight(self) -> None:
+        objective = ObjectiveConfig(kl=4.0, kl_anneal=AnnealConfig(to=0.5, first=1, last=2))
+        assert objective.in_the_end().kl == pytest.approx(0.5)
+
+    def test_a_weight_without_annealing_stays(self) -> None:
+        assert ObjectiveConfig(kl=2.0).at(99).kl == 2.0
+
+    def test_annealing_backwards_is_refused(self) -> None:
+        with pytest.raises(ValueError, match="must be after"):
+            AnnealConfig(to=0.5, first=5, last=5)
