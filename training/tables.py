@@ -106,7 +106,7 @@ def _training_section() -> Section:
         return lambda result, _: float(result["training"][key])
 
     return Section(
-        heading="Training. The weights are those of the epoch with the lowest validation loss (`selection` in the config).",
+        heading="Training. The weights are those of the best epoch (`selection` in the config).",
         columns=[
             ("epochs", fact("epochs")),
             ("planned", fact("planned_epochs")),
