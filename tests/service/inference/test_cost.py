@@ -11,11 +11,8 @@ from service.inference.cost import (
 )
 from service.inference.scaling import scaling_for
 from service.inference.scenes import Scene
-from service.inference.served import Shelf
 from service.inference.works import RelationWork, forecast_cost, relation_cost
-from service.settings import Settings
-from tests.service.networks import OneModel, small_manifest, small_model, walk, with_absences
-from tests.service.small_artifacts import small_artifact
+from tests.service.networks import small_manifest, small_model, walk, with_absences
 
 COST = Cost(rows=1000, calls=10)
 
@@ -73,10 +70,3 @@ class TestCounting:
         scene = Scene(values.astype(np.float32), scaling, ("a", "b", "c"), 0, 7, 4, 1)
         assert forecast_cost(scene, is_recurrent=False).rows == 60 + 4 * 6 * 7
         assert forecast_cost(scene, is_recurrent=True).rows == 4 * 60 + 4 * 6 * 7
-
-
-def test_a_model_is_timed_when_it_is_opened_and_opened_once():
-    shelf = Shelf(OneModel(small_artifact("small-recurrent")), Settings())
-    model = shelf.open("small-recurrent")
-    assert model.pace > 0
-    assert shelf.open("small-recurrent@champion") is model

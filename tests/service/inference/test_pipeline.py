@@ -205,6 +205,20 @@ class TestForecast:
         one, other = (table.baseline["constant_velocity"] for table in (feet, metres))
         np.testing.assert_allclose(one * 0.3048, other, atol=1e-9)
 
+    def test_turning_and_moving_the_input_of_a_local_model_turns_and_moves_the_forecast(
+        self, engine
+    ):
+        cos, sin = np.cos(0.7), np.sin(0.7)
+        turn = np.array([[cos, sin], [-sin, cos]])
+        moved = np.concatenate((VALUES[..., :2] @ turn, VALUES[..., 2:] @ turn), axis=-1)
+        moved[..., :2] += [2e3, -1e3]
+        one, other = (foretell(engine, ask_forecast(values)) for values in (VALUES, moved))
+        np.testing.assert_allclose(
+            other.relations.probabilities, one.relations.probabilities, atol=1e-4
+        )
+        expected = one.mean[..., :2] @ turn + [2e3, -1e3]
+        np.testing.assert_allclose(other.mean[..., :2], expected, rtol=0, atol=1e-4)
+
     def test_quantiles_are_those_of_the_predictive_mixture(self, engine):
         table = foretell(engine, ask_forecast(VALUES, outputs=["samples", "quantiles"]))
         variance = np.array(small_artifact("small-markov").manifest.bands.residual_variance)[:4]
