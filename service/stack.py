@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import cast
+from typing import Any, cast
 
 import httpx
 
@@ -19,6 +19,7 @@ from service.tasks.command import SERVING_QUEUES, TRAINING_QUEUES, worker_comman
 
 READY_S = 60.0
 DRAIN_S = 20.0
+NO_MODEL = "no model can be served"
 
 
 @dataclass(frozen=True)
@@ -77,9 +78,10 @@ async def _is_serving(url: str) -> bool:
             answer = await client.get(f"{url}/readyz", timeout=5.0)
         except httpx.HTTPError:
             return False
-    reasons = cast("list[str]", answer.json().get("reasons", []))
-    if "no model can be served" in reasons:
-        raise StackError("no model can be served: there is none, or all were refused (see above)")
+    state = cast("dict[str, Any]", answer.json())
+    if NO_MODEL in state.get("reasons", []):
+        refused = "; ".join(f"{name}: {why}" for name, why in state.get("refused", {}).items())
+        raise StackError(f"{NO_MODEL}: {refused or 'there is none'}; see python -m service doctor")
     return answer.status_code == 200
 
 
