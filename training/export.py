@@ -79,7 +79,8 @@ def export_run(
     trained = load_run(run, checkpoint)
     report = _evaluation(trained, checkpoint)
     net = cast("Dnri", trained.network).eval().fold()
-    name = name or f"{MODEL_PREFIX[trained.config.model.family]}-{trained.config.name}"
+    if name is None:
+        name = f"{MODEL_PREFIX[trained.config.model.family]}-{trained.config.name}"
     home = _free_place(to, name, version)
     to.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=to, prefix=".export-") as scratch:

@@ -24,6 +24,8 @@ from training.__main__ import main
 from training.errors import ExportError, RunError
 from training.runs import load_run
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def run(local_markov: Shipped, tmp_path: Path) -> Path:
@@ -224,7 +226,7 @@ class TestRefusals:
 
         write = export.write_weights
         monkeypatch.setattr(export, "write_weights", damaged)
-        with pytest.raises(ExportError, match="prior_logits differs by 0.001"):
+        with pytest.raises(ExportError, match=r"prior_logits differs by 0\.001"):
             exported(local_markov, tmp_path / "to")
         assert not any((tmp_path / "to").iterdir())
 
