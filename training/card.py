@@ -30,28 +30,38 @@ def write_card(path: Path, manifest: Manifest, trained: TrainedRun, report: dict
 def _about(manifest: Manifest, trained: TrainedRun, report: dict[str, Any]) -> str:
     dataset, facts, network = trained.material.dataset, report["training"], manifest.network
     seed, name = trained.config.seed, trained.config.name
+    origin = "; ".join(filter(None, (dataset.source, dataset.licence))) or "origin not stated"
     return (
         f"{manifest.family} with {manifest.edge_types} relation types, "
         f"{network['decoder']} decoder, {network['frames']} frames, "
         f"{network['kinematics']} kinematics, width {network['hidden']}.\n\n"
-        f"- Data: {dataset.name} ({dataset.source}; {dataset.licence}), "
+        f"- Data: {dataset.name} ({origin}), "
         f"{len(dataset.entities)} entities at {dataset.frame_rate:g} frames per second, "
         f"fingerprint `{dataset.fingerprint[:16]}`.\n"
         f"- Training: `python -m training train {name} --set seed={seed}`: "
         f"{facts['epochs']} of {facts['planned_epochs']} epochs in {facts['hours']} h on "
-        f"{trained.config.threads} CPU thread(s); the weights are those of epoch "
-        f"{facts['best_epoch']}, the lowest validation {trained.config.selection} "
-        f"({facts['best_valid_loss']:.4f}).\n"
+        f"{trained.config.threads} CPU thread(s); the weights are those of "
+        f"{_chosen(trained, report)}.\n"
         f"- Velocities: {manifest.velocity}. Code: `{manifest.provenance.code_version}`.\n"
     )
+
+
+def _chosen(trained: TrainedRun, report: dict[str, Any]) -> str:
+    facts = report["training"]
+    if report["checkpoint"] == "last":
+        return f"the last epoch, {facts['epochs']}"
+    lowest = f"the lowest validation {trained.config.selection} ({facts['best_valid_loss']:.4f})"
+    return f"epoch {facts['best_epoch']}, {lowest}"
 
 
 def _relations(manifest: Manifest, report: dict[str, Any]) -> str:
     types = ", ".join(f"{index} = {name}" for index, name in enumerate(manifest.relation_types))
     lines = [f"## Relations\n\nTypes: {types}. "]
-    if manifest.none_type is not None:
+    if manifest.none_type is None:
+        lines[0] += "Types have no meaning across trainings.\n"
+    else:
         lines[0] += f"Type {manifest.none_type} sends no message, so it means none. "
-    lines[0] += "Other types have no meaning across trainings.\n"
+        lines[0] += "Other types have no meaning across trainings.\n"
     scores_of = {name: report["relations"]["test"][name] for name in ("posterior", "prior")}
     if "aligned" in scores_of["posterior"]:
         lines.append(
@@ -106,10 +116,11 @@ def _bands(manifest: Manifest, report: dict[str, Any]) -> str:
 
 def _mind(manifest: Manifest) -> str:
     trained = manifest.trained
+    least, most = trained.min_entities, trained.max_entities
+    entities = str(most) if least == most else f"{least} to {most}"
     return (
         "## Mind\n\n"
         "A relation is predictive, not causal, and assumes that every entity that matters was "
-        f"recorded. Trained on windows of {trained.window} frames with {trained.min_entities} to "
-        f"{trained.max_entities} entities; bands are measured up to {trained.horizon} steps. "
-        "Outside of that, answers carry a warning.\n"
+        f"recorded. Trained on windows of {trained.window} frames with {entities} entities; bands "
+        f"are measured up to {trained.horizon} steps. Outside of that, answers carry a warning.\n"
     )

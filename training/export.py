@@ -178,15 +178,16 @@ def _manifest(
 
 
 def _relation_types(trained: TrainedRun, net: FoldedDnri) -> tuple[str, ...]:
-    """Name the types: the dataset's names where their number fits, else none and numbers.
+    """Name the types as the dataset does where that is sure, else by numbers.
 
-    Types have no fixed meaning across trainings; only a silent type 0 surely means "none".
+    Training does not see the names. Only a silent type 0 surely means "none"; of two types, the
+    other one then has the dataset's other name.
     """
-    named = trained.material.dataset.relation_types
-    if len(named) == net.config.edge_types:
+    named, types = trained.material.dataset.relation_types, net.config.edge_types
+    if net.config.skip_first and types == len(named) == 2:
         return named
     first = "none" if net.config.skip_first else "type-0"
-    return (first, *(f"type-{index}" for index in range(1, net.config.edge_types)))
+    return (first, *(f"type-{index}" for index in range(1, types)))
 
 
 def _features(trained: TrainedRun) -> tuple[Feature, ...]:
