@@ -59,7 +59,15 @@ def build_stack(settings: Settings, environment: Mapping[str, str]) -> Stack:
 def _broker(embedded: EmbeddedBroker) -> Part:
     database = brisk(embedded.url)
     log = str(embedded.folder / LOG_NAME)
-    return Part("broker", embedded.command, {}, lambda: _answers(database), READY_S, log=log)
+    return Part(
+        name="broker",
+        command=embedded.command,
+        environment={},
+        is_ready=lambda: _answers(database),
+        ready_s=READY_S,
+        is_gate=True,
+        log=log,
+    )
 
 
 async def _answers(database: Database) -> bool:

@@ -33,6 +33,7 @@ class Part:
         is_ready: Asked again and again after the start until it says yes.
         ready_s: How long that may take.
         grace_s: How long the process may take to end when it is asked to.
+        is_gate: Whether the parts after it are started only once it is ready.
         restarts: Whether its death is mended; otherwise it stops the stack.
         log: Where to look after its death, if it does not say it here.
     """
@@ -43,6 +44,7 @@ class Part:
     is_ready: Callable[[], Awaitable[bool]]
     ready_s: float = 60.0
     grace_s: float = 10.0
+    is_gate: bool = False
     restarts: bool = False
     log: str = ""
 
@@ -103,6 +105,9 @@ class Supervisor:
                 return
             running = await self._start(part)
             self._running.append(running)
+            if part.is_gate:
+                await self._until_ready(running)
+        for running in self._running:
             await self._until_ready(running)
 
     async def _start(self, part: Part) -> Running:

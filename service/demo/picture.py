@@ -18,9 +18,11 @@ def draw(exhibit: Exhibit, relations: dict[str, Any], forecast: dict[str, Any]) 
     canvas = Canvas(WIDTH, HEIGHT)
     canvas.text(40, 40, exhibit.title, 20, bold=True)
     model = forecast["model"]
+    coverage = forecast["bands"]["coverage"].get("0.9")
+    measured = f", measured on test data {100 * coverage:.0f} %" if coverage else ""
     subtitle = (
         f"{model['name']} version {model['version']}: {exhibit.given} frames given, "
-        f"{len(forecast['mean'])} foretold; bands hold 90 % of what may happen"
+        f"{len(forecast['mean'])} foretold; bands claim 90 %{measured}"
     )
     canvas.text(40, 62, subtitle, 13, SOFT)
     space = Box(40, 104, 560, 470)
@@ -29,7 +31,7 @@ def draw(exhibit: Exhibit, relations: dict[str, Any], forecast: dict[str, Any]) 
     else:
         _paths(canvas, space, exhibit, forecast)
     _timeline(canvas, Box(730, 104, 410, 200), relations, exhibit)
-    _coordinate(canvas, Box(700, 366, 440, 208), exhibit, forecast)
+    _coordinate(canvas, Box(730, 366, 410, 208), exhibit, forecast)
     _legend(canvas)
     return canvas.to_text()
 

@@ -85,7 +85,8 @@ async def test_starts_in_order_and_stops_in_reverse(tmp_path: Path) -> None:
         async def has_started() -> bool:
             return log.exists() and len(log.read_text().split()) >= count
 
-        return Part(name, ("/bin/sh", "-c", script, name), {}, has_started)
+        command = ("/bin/sh", "-c", script, name)
+        return Part(name, command, {}, has_started, is_gate=True)
 
     lines = Lines()
     parts = [logged("one", 1), logged("two", 2), logged("three", 3)]
@@ -154,7 +155,7 @@ async def test_a_dead_api_stops_the_stack_with_one_line_and_status_1(tmp_path: P
     async def first_is_there() -> bool:
         return len(pids(log)) >= 1
 
-    broker = Part("broker", leaves_pid(log), {}, first_is_there)
+    broker = Part("broker", leaves_pid(log), {}, first_is_there, is_gate=True)
     parts = [broker, part("api", leaves_pid(log))]
     assert await Supervisor(parts, lines).run(kill) == 1
     assert lines.of("relata") == ["api was killed by SIGKILL; stopping the stack"]
