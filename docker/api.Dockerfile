@@ -17,7 +17,8 @@ ENV PYTHONUNBUFFERED=1 \
     PORT=8000
 
 RUN groupadd --gid 10001 relata \
- && useradd --uid 10001 --gid 10001 --home-dir /var/lib/relata --create-home relata
+ && useradd --uid 10001 --gid 10001 --home-dir /var/lib/relata --no-create-home relata \
+ && install --directory --owner 10001 --group 10001 --mode 0750 /var/lib/relata
 
 # Dependencies first and alone, so that a change of code does not install them again: with no
 # package beside it, the distribution is only its metadata, and the code is found on PYTHONPATH.

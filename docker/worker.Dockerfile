@@ -24,7 +24,8 @@ ENV PYTHONUNBUFFERED=1 \
     RELATA_HOME=/var/lib/relata
 
 RUN groupadd --gid 10001 relata \
- && useradd --uid 10001 --gid 10001 --home-dir /var/lib/relata --create-home relata
+ && useradd --uid 10001 --gid 10001 --home-dir /var/lib/relata --no-create-home relata \
+ && install --directory --owner 10001 --group 10001 --mode 0750 /var/lib/relata
 
 WORKDIR /build
 COPY pyproject.toml constraints.txt README.md LICENSE ./
