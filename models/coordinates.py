@@ -58,6 +58,11 @@ class CoordinateConfig:
             raise ValueError(
                 f"vertical: found {self.vertical}, expected 0, 1 or 2 in 3-D local frames"
             )
+        if self.local and self.velocity_shift != 0:
+            raise ValueError(
+                f"velocity_shift: found {self.velocity_shift}, expected 0 in local frames (it turns "
+                "headings); fit the isotropic or robust normaliser"
+            )
         if self.pair_length <= 0:
             raise ValueError(f"pair_length: found {self.pair_length}, expected a positive number")
 

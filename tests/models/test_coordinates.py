@@ -25,6 +25,7 @@ class TestConfig:
             ({"dimensions": 4}, "dimensions"),
             ({"dimensions": 3, "local": True}, "vertical"),
             ({"pair_length": 0.0}, "pair_length"),
+            ({"local": True, "velocity_shift": 0.1}, "velocity_shift"),
         ],
     )
     def test_names_the_impossible_field(self, options: dict[str, object], field: str) -> None:

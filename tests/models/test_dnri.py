@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from models.dnri import Dnri
-from models.dnri_config import DnriConfig, config_from
+from models.dnri_config import DnriConfig
 from models.folded import State
 from models.graph import Graph
 from models.registry import build
@@ -202,11 +202,7 @@ class TestSizes:
             assert sum(n for name, n in weights.items() if not name.startswith("decoder")) == wanted
 
 
-class TestOptions:
-    def test_an_unknown_option_is_named(self) -> None:
-        with pytest.raises(ValueError, match="'hiden' is unknown"):
-            config_from({"features": 4, "hiden": 3})
-
+class TestRegistry:
     def test_an_unknown_family_is_named(self) -> None:
         with pytest.raises(ValueError, match="family 'gnn' is unknown"):
             build("gnn", {})
