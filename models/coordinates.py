@@ -60,8 +60,8 @@ class CoordinateConfig:
             )
         if self.local and self.velocity_shift != 0:
             raise ValueError(
-                f"velocity_shift: found {self.velocity_shift}, expected 0 in local frames (it turns "
-                "headings); fit the isotropic or robust normaliser"
+                f"velocity_shift: found {self.velocity_shift}, expected 0 in local frames (it "
+                "bends headings); fit the isotropic or robust normaliser"
             )
         if self.pair_length <= 0:
             raise ValueError(f"pair_length: found {self.pair_length}, expected a positive number")

@@ -23,7 +23,8 @@ def evaluation(experiment: str, seed: int, f1: float) -> dict[str, Any]:
         "experiment": experiment,
         "seed": seed,
         "training": {
-            "epochs": 3, "planned_epochs": 3, "best_epoch": 2, "best_valid_loss": -1.5, "hours": 0.1,
+            "epochs": 3, "planned_epochs": 3, "best_epoch": 2, "best_valid_loss": -1.5,
+            "hours": 0.1,
         },
         "steps": [1, 3],
         "relations": {"valid": split, "test": split},
