@@ -20,9 +20,10 @@ class Scaling:
     """``normalised = (value - offset) / scale`` for one window, and the range of training.
 
     Attributes:
-        offset: ``[D]``; positions of a translation-free model are taken from the window's centroid.
+        offset: ``[D]``; positions of a translation-free model are taken from where the window begins.
         scale: ``[D]``.
-        centre: ``[D]`` middle of the trained range, in normalised units.
+        centre: ``[D]`` middle of the trained range, in normalised units; for positions of a
+            translation-free model the middle of the window.
         reach: ``[D]`` half of the trained range, the widest of its kind, in normalised units.
     """
 
@@ -50,8 +51,9 @@ def scaling_for(manifest: Manifest, values: Values) -> Scaling:
     """Give the scaling of one window ``values [T, N, D]``, in the model's units, NaN where absent.
 
     A model in local frames without absolute features does not see where the window is. Its
-    positions are taken from the window's centroid, in float64, so that coordinates far from the
-    origin keep their precision.
+    positions are taken from the centroid of the first frame that holds anyone, in float64, so that
+    coordinates far from the origin keep their precision. No later frame moves that point: what the
+    prior says about a frame hangs on nothing that comes after it, not even by its rounding.
     """
     features = manifest.features
     offset = np.array([feature.offset for feature in features])
@@ -61,14 +63,20 @@ def scaling_for(manifest: Manifest, values: Values) -> Scaling:
     centre = ((low + high) / 2 - offset) / scale
     if is_translation_free(manifest):
         positions = np.array([feature.kind == "position" for feature in features])
-        offset[positions] = _centroid(values)[positions]
-        centre[positions] = 0.0
+        offset[positions] = _start(values)[positions]
+        centre[positions] = ((_centroid(values) - offset) / scale)[positions]
     return Scaling(offset, scale, centre, _reach(manifest, (high - low) / 2 / scale))
 
 
 def is_translation_free(manifest: Manifest) -> bool:
     """Whether the model sees positions only relative to each other."""
     return manifest.coordinate_frames == "local" and not manifest.absolute_features
+
+
+def _start(values: Values) -> Values:
+    """Give the centroid ``[D]`` of the first frame that holds anyone."""
+    holding = np.flatnonzero(~np.isnan(values[..., 0]).all(axis=1))
+    return _centroid(values[holding[:1]])
 
 
 def _centroid(values: Values) -> Values:

@@ -44,12 +44,29 @@ def test_leaves_the_origin_to_models_that_see_it():
 
 def test_absent_rows_move_no_centroid_and_stay_absent():
     values = walk(5, 3)
-    values[2:, 1] = np.nan
+    values[0] = np.nan
+    values[1:3, 1] = np.nan
     scaling = scaling_for(push_manifest(), values)
-    present = values[~np.isnan(values[..., 0])]
-    np.testing.assert_allclose(scaling.offset[:2], present[:, :2].mean(axis=0))
-    assert np.isnan(scaling.normalised(values)[2:, 1]).all()
+    np.testing.assert_allclose(scaling.offset[:2], values[1, [0, 2], :2].mean(axis=0))
+    assert np.isnan(scaling.normalised(values)[1:3, 1]).all()
     assert scaling_for(push_manifest(), np.full((2, 3, 4), np.nan)).offset.tolist() == [0, 0, 0, 0]
+
+
+def test_later_frames_change_nothing_of_earlier_ones():
+    values = walk(6, 3)
+    other = values.copy()
+    other[4:] += 1e4
+    manifest = push_manifest(coordinate_frames="local")
+    one, two = scaling_for(manifest, values), scaling_for(manifest, other)
+    assert np.array_equal(one.normalised(values)[:4], two.normalised(other)[:4])
+
+
+def test_the_trained_range_of_local_models_lies_around_the_middle_of_the_window():
+    values = walk(6, 3)
+    values[..., 0] += np.arange(6)[:, None]
+    scaling = scaling_for(push_manifest(coordinate_frames="local"), values)
+    middle = scaling.restored(scaling.centre[None])[0, :2]
+    np.testing.assert_allclose(middle, values[..., :2].mean(axis=(0, 1)))
 
 
 def test_reach_is_the_widest_of_each_kind():
