@@ -18,6 +18,8 @@ from trajectories.velocity import with_velocities
 
 WHERE = "/trajectory"
 RATE_TOLERANCE = 1e-4
+MOST_THINNED = 10_000
+"""Beyond so many times the model's frame rate the rate is a mistake, not a fine recording."""
 LARGEST_NORMALISED = 1e6
 """Beyond so many trained ranges float32 holds nothing of a trajectory but its distance."""
 
@@ -141,11 +143,10 @@ def _rate_findings(found: float, expected: float) -> Iterator[Finding]:
     ratio = found / expected
     if abs(ratio - 1) <= RATE_TOLERANCE:
         return
-    whole = round(ratio)
-    if ratio > 1 and abs(ratio - whole) <= RATE_TOLERANCE * ratio:
-        way = f"keep one frame in {whole}"
+    if 1 < ratio < MOST_THINNED and abs(ratio - round(ratio)) <= RATE_TOLERANCE * ratio:
+        way = f"keep one frame in {round(ratio)}"
     else:
-        way = f"interpolate the positions at steps of 1/{expected:g} s"
+        way = f"interpolate the positions at steps of {1 / expected:g} s"
     yield Finding(
         "frame-rate",
         f"found {found:g} frames per second, expected {expected:g}",

@@ -118,6 +118,11 @@ class TestRefusals:
         assert (error.code, error.pointer) == ("frame-rate", "/trajectory/frame_rate")
         assert way in error.fix
 
+    def test_an_absurd_frame_rate_gets_no_absurd_advice(self) -> None:
+        error = refusal(frame_rate=1e300)
+        assert error.code == "frame-rate"
+        assert len(error.fix) < 200
+
     def test_too_few_frames_count_the_one_that_velocities_use_up(self) -> None:
         assert refusal(values=[[[0, 0], [1, 1]]]).code == "too-few-frames"
         assert refusal(values=[]).code == "too-few-frames"
