@@ -169,10 +169,11 @@ class ArtifactStore:
     def _find(self, reference: str) -> LoadedArtifact:
         name, _, selector = reference.partition("@")
         model = self._model(name)
-        version = int(selector) if selector.isdecimal() else None
-        if version is None:
-            version = self._meant(model, selector or CHAMPION)
-        found = model.versions.get(version)
+        if selector.isdecimal():
+            # One version has one name: `@01` is none of them.
+            found = None if selector[0] == "0" else model.versions.get(int(selector))
+        else:
+            found = model.versions.get(self._meant(model, selector or CHAMPION))
         if found is None:
             numbers = ", ".join(map(str, sorted(model.versions)))
             raise NotFound(

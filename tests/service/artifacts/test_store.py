@@ -46,6 +46,7 @@ class TestOpen:
         [
             ("other", "model-not-found"),
             ("net@7", "version-not-found"),
+            ("net@01", "version-not-found"),
             ("net@candidate", "alias-not-found"),
         ],
     )
