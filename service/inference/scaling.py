@@ -20,7 +20,7 @@ class Scaling:
     """``normalised = (value - offset) / scale`` for one window, and the range of training.
 
     Attributes:
-        offset: ``[D]``; positions of a translation-free model are taken from where the window begins.
+        offset: ``[D]``; positions of a translation-free model are taken from the window's start.
         scale: ``[D]``.
         centre: ``[D]`` middle of the trained range, in normalised units; for positions of a
             translation-free model the middle of the window.

@@ -29,7 +29,8 @@ class Select(WireModel):
         default=None, description="Only the last so many frames."
     )
     every: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Only every so many-th frame, the first included; `last` counts those left."
+        default=None,
+        description="Only every so many-th frame, the first included; `last` counts those left.",
     )
     top_k: Annotated[int, Field(ge=1)] | None = Field(
         default=None,
