@@ -31,6 +31,29 @@ CODES = {
     "literal_error": "unknown-choice",
     "enum": "unknown-choice",
 }
+EXPECTED = {
+    "missing": "this field",
+    "extra_forbidden": "no such field",
+    "model_type": "an object",
+    "dict_type": "an object",
+    "list_type": "an array",
+    "string_type": "a string",
+    "int_type": "an integer",
+    "int_from_float": "an integer",
+    "float_type": "a number",
+    "finite_number": "a finite number",
+    "string_pattern_mismatch": "a name",
+    "literal_error": "{expected}",
+    "greater_than": "more than {gt}",
+    "greater_than_equal": "at least {ge}",
+    "less_than": "less than {lt}",
+    "less_than_equal": "at most {le}",
+    "too_short": "a length of at least {min_length}",
+    "too_long": "a length of at most {max_length}",
+    "string_too_short": "a length of at least {min_length}",
+    "string_too_long": "a length of at most {max_length}",
+}
+"""What stands in the place of pydantic's own sentences, which speak of Python."""
 FIXES = {
     "missing-field": "Add the field.",
     "unknown-field": "Remove the field; its name may be misspelt.",
@@ -102,8 +125,14 @@ def _findings(details: Sequence[ErrorDetails], payload: object) -> list[Finding]
 def _finding(detail: ErrorDetails, payload: object) -> Finding:
     code = CODES.get(detail["type"]) or _family(detail["type"])
     where, found = locate(detail["loc"], payload)
-    message = detail["msg"][:1].lower() + detail["msg"][1:]
-    return Finding(code, f"found {found}; {message}", where, FIXES.get(code, ""))
+    return Finding(code, f"found {found}, {_expectation(detail)}", where, FIXES.get(code, ""))
+
+
+def _expectation(detail: ErrorDetails) -> str:
+    wanted = EXPECTED.get(detail["type"])
+    if wanted is None:
+        return detail["msg"][:1].lower() + detail["msg"][1:]
+    return "expected " + wanted.format(**detail.get("ctx", {}))
 
 
 def _family(kind: str) -> str:

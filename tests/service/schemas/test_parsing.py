@@ -39,7 +39,27 @@ class TestParse:
     def test_says_what_stands_there_and_what_should(self) -> None:
         error = refusal(InferRelationsRequest, infer_relations_example() | {"estimator": 3})
         assert error.pointer == "/estimator"
-        assert error.detail == "found an integer; input should be 'posterior' or 'prior'"
+        assert error.detail == "found an integer, expected 'posterior' or 'prior'"
+
+    @pytest.mark.parametrize(
+        ("changes", "detail"),
+        [
+            ({"horizon": 0}, "found an integer, expected at least 1"),
+            ({"horizon": 1.5}, "found a number, expected an integer"),
+            ({"horizon": 2**63, "seed": 2**63}, f"found an integer, expected at most {2**63 - 1}"),
+            ({"quantiles": [1]}, "found an integer, expected less than 1"),
+            ({"quantiles": ["a"]}, "found a string, expected a number"),
+            ({"outputs": []}, "found an array, expected a length of at least 1"),
+            ({"trajectory": []}, "found an array, expected an object"),
+            ({"model": "../x"}, "found a string, expected a name"),
+            ({"numSamples": 3}, "found an integer, expected no such field"),
+            ({"trajectory": None}, "found an object, expected exactly one of "),
+        ],
+    )
+    def test_speaks_of_json_and_not_of_python(self, changes: Any, detail: str) -> None:
+        body = infer_relations_example() | {"horizon": 1} | changes
+        del body["estimator"]
+        assert refusal(ForecastRequest, body).detail.startswith(detail)
 
     def test_names_a_missing_member_inside(self) -> None:
         body = infer_relations_example()
