@@ -59,6 +59,8 @@ class ServiceError(Exception):
     status = 500
     title = "Internal error"
     default_code = "internal-error"
+    is_about_body = False
+    """Whether there is always a pointer; the empty one means the whole body."""
 
     def __init__(
         self,
@@ -110,8 +112,15 @@ class ServiceError(Exception):
             "pointer": self.pointer,
             "fix": self.fix,
         }
-        kept = {key: value for key, value in members.items() if value != ""}
-        return kept | {"errors": [finding.to_wire() for finding in self.findings]}
+        entries = [finding.to_wire() for finding in self.findings]
+        if self.is_about_body:
+            entries = [{"code": entry["code"], "pointer": ""} | entry for entry in entries]
+        kept = {
+            key: value
+            for key, value in members.items()
+            if value != "" or (key == "pointer" and self.is_about_body)
+        }
+        return kept | {"errors": entries}
 
     @property
     def headers(self) -> Mapping[str, str]:
@@ -138,6 +147,7 @@ class MalformedBody(RequestError):
 
     title = "Body is not JSON"
     default_code = "bad-json"
+    is_about_body = True
 
 
 class NotFound(RequestError):
@@ -210,6 +220,7 @@ class InvalidRequest(RequestError):
     status = 422
     title = "Invalid request"
     default_code = "invalid-request"
+    is_about_body = True
 
 
 class QuotaExceeded(RequestError):

@@ -1,6 +1,13 @@
 import pytest
 
-from service.errors import PROBLEMS, Finding, InvalidRequest, ServiceError, Unavailable
+from service.errors import (
+    PROBLEMS,
+    Finding,
+    InvalidRequest,
+    MalformedBody,
+    ServiceError,
+    Unavailable,
+)
 
 
 def test_a_problem_names_type_place_and_way_out() -> None:
@@ -18,6 +25,13 @@ def test_a_problem_names_type_place_and_way_out() -> None:
             {"code": "odd", "pointer": "/a", "detail": "found 2, expected 3", "fix": "Send 3."}
         ],
     }
+
+
+@pytest.mark.parametrize("kind", [InvalidRequest, MalformedBody])
+def test_what_is_wrong_with_the_whole_body_is_pointed_at_too(kind: type[ServiceError]) -> None:
+    problem = kind("found nothing").to_problem()
+    assert problem["pointer"] == problem["errors"][0]["pointer"] == ""
+    assert "pointer" not in Unavailable("full").to_problem()
 
 
 def test_the_first_of_many_findings_names_the_problem_and_twenty_are_told() -> None:
