@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 from service.api import media
 from service.api.exchange import POLL_AFTER_S, off_loop, read_body
 from service.api.services import desk, job_desk
-from service.errors import InvalidRequest
+from service.errors import InvalidRequest, NotFound
 from service.jobs.events import BEGINNING, EVENT_ID, Event
 from service.jobs.record import Record
 from service.jobs.service import JobService
@@ -46,7 +46,7 @@ async def submit(request: Request) -> Response:
     key = request.headers.get("idempotency-key")
     try:
         submitted = await _jobs(request).enter(asked.kind, asked.request, key)
-    except InvalidRequest as refusal:
+    except (InvalidRequest, NotFound) as refusal:
         is_about_key = refusal.code.startswith("idempotency-key")
         raise refusal if is_about_key else refusal.relocated("", "/request") from refusal
     headers = {"Idempotency-Replayed": "true"} if submitted.replayed else {}

@@ -127,6 +127,7 @@ class TestSubmit:
         problem = submit(http, forecast(horizon=0)).json()
         assert problem["pointer"] == "/request/horizon"
         assert problem["errors"][0]["pointer"] == "/request/horizon"
+        assert submit(http, forecast(model="absent")).json()["pointer"] == "/request/model"
 
     def test_an_unknown_kind_is_refused(self, http: TestClient) -> None:
         answer = http.post("/v1/jobs", json={"kind": "dance", "request": {}})
