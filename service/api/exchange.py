@@ -176,8 +176,11 @@ def _decoded(at: Desk, call: Call[Asked, Any], raw: bytes, *, is_async: bool) ->
     """Decode, check and bound a request, and open its model: all that may take time."""
     asked = parse_body(call.body, raw)
     artifact: LoadedArtifact = at.services.store.open(asked.model)
-    limits = at.settings.job_limits if is_async else at.settings.limits
-    check_limits(asked, limits, artifact.manifest.edge_types)
+    edge_types, wider = artifact.manifest.edge_types, at.settings.job_limits
+    if is_async:
+        check_limits(asked, wider, edge_types)
+    else:
+        check_limits(asked, at.settings.limits, edge_types, wider=wider)
     return asked
 
 

@@ -10,24 +10,28 @@ from service.schemas.requests import ForecastRequest, InferRelationsRequest, Mod
 from service.settings import Limits
 
 CODE = "cost-over-limit"
-JOB_EXIT = "or send it as a job: POST /v1/jobs, or `Prefer: respond-async`"
+JOB_EXIT = ", or send it as a job: POST /v1/jobs, or `Prefer: respond-async`"
 
 
-def check_limits(request: ModelRequest, limits: Limits, edge_types: int) -> None:
+def check_limits(
+    request: ModelRequest, limits: Limits, edge_types: int, *, wider: Limits | None = None
+) -> None:
     """Refuse a request that asks for more than ``limits`` allow.
 
     Args:
         request: Any of the two main bodies.
         limits: Those of the synchronous calls, or of jobs.
         edge_types: K of the model.
+        wider: The limits of jobs, where the same request could be one; what they would refuse too
+            is not sent there.
 
     Raises:
         InvalidRequest: with the estimate, the limit and the ways out.
     """
     findings = list(_input_findings(request.each(), limits))
     if isinstance(request, ForecastRequest):
-        findings += _forecast_findings(request, limits)
-    findings = findings or list(_answer_findings(request, limits, edge_types))
+        findings += _forecast_findings(request, limits, wider)
+    findings = findings or list(_answer_findings(request, limits, edge_types, wider))
     if findings:
         raise InvalidRequest.from_findings(findings)
 
@@ -72,22 +76,32 @@ def _input_findings(each: tuple[Trajectory, ...], limits: Limits) -> Iterator[Fi
     yield from _over(total, limits.values, "", "input values", "cut the recordings")
 
 
-def _forecast_findings(request: ForecastRequest, limits: Limits) -> list[Finding]:
-    shorter = f"ask for fewer steps, {JOB_EXIT}"
-    fewer = f"draw fewer paths, {JOB_EXIT}"
+def _forecast_findings(
+    request: ForecastRequest, limits: Limits, wider: Limits | None
+) -> list[Finding]:
+    steps, paths = request.horizon, request.num_samples
+    shorter = "ask for fewer steps" + _job_exit(steps, wider and wider.horizon)
+    fewer = "draw fewer paths" + _job_exit(paths, wider and wider.num_samples)
     return [
-        *_over(request.horizon, limits.horizon, "/horizon", "steps", shorter),
-        *_over(request.num_samples, limits.num_samples, "/num_samples", "paths", fewer),
+        *_over(steps, limits.horizon, "/horizon", "steps", shorter),
+        *_over(paths, limits.num_samples, "/num_samples", "paths", fewer),
     ]
 
 
-def _answer_findings(request: ModelRequest, limits: Limits, edge_types: int) -> Iterator[Finding]:
+def _answer_findings(
+    request: ModelRequest, limits: Limits, edge_types: int, wider: Limits | None
+) -> Iterator[Finding]:
     if isinstance(request, InferRelationsRequest):
-        way = f"thin the frames with `select` (last, every), {JOB_EXIT}"
+        way = "thin the frames with `select` (last, every)"
     else:
-        way = f"leave `samples` or `relations` out of `outputs`, {JOB_EXIT}"
+        way = "leave `samples` or `relations` out of `outputs`"
     total = answer_values(request, edge_types)
+    way += _job_exit(total, wider and wider.answer_values)
     yield from _over(total, limits.answer_values, "", "values in the answer", way)
+
+
+def _job_exit(found: int, most: int | None) -> str:
+    return JOB_EXIT if most is not None and found <= most else ""
 
 
 def _over(found: int, limit: int, pointer: str, what: str, way: str) -> Iterator[Finding]:

@@ -47,6 +47,16 @@ def test_thinning_makes_a_large_answer_small() -> None:
     check_limits(relations(select={"last": 1}), limits, edge_types=2)
 
 
+def test_a_job_is_a_way_out_only_where_jobs_take_it() -> None:
+    limits, wider = Limits(horizon=5), Limits(horizon=20)
+    cases = [(10, None, False), (10, wider, True), (21, wider, False)]
+    for horizon, job_limits, offered in cases:
+        request = parse(ForecastRequest, forecast_example() | {"horizon": horizon})
+        with pytest.raises(InvalidRequest) as caught:
+            check_limits(request, limits, 2, wider=job_limits)
+        assert ("job" in caught.value.fix) is offered
+
+
 def test_samples_count_only_where_they_are_sent() -> None:
     with_samples = forecast_example() | {"outputs": ["samples"], "quantiles": []}
     without = parse(ForecastRequest, with_samples | {"outputs": ["mean"]})
