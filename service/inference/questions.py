@@ -9,7 +9,7 @@ import numpy.typing as npt
 from models.manifest import Manifest
 from service.errors import InvalidRequest
 from service.inference.cost import Speedometer
-from service.inference.sanity import input_notices
+from service.inference.sanity import company_notices, input_notices, newcomer_notices
 from service.inference.scaling import Scaling, scaling_for
 from service.inference.scenes import ForcedRows, Scene
 from service.inference.served import ServedModel
@@ -85,7 +85,7 @@ def relation_question(
     work = RelationWork(
         model, request.estimator, values, cost.rows, speed.seconds(kind, cost, model.pace)
     )
-    notices = tuple(input_notices(model.manifest, scaling, values))
+    notices = (*input_notices(model.manifest, scaling, values), *company_notices(values))
     return RelationQuestion(model, recording, work, notices)
 
 
@@ -114,7 +114,10 @@ def forecast_question(
         recording=recording,
         work=work,
         factors=to_model_units(trajectory, model.manifest),
-        notices=tuple(input_notices(model.manifest, scaling, scene.values)),
+        notices=(
+            *input_notices(model.manifest, scaling, scene.values),
+            *newcomer_notices(trajectory.values[-1], recording.present[-1]),
+        ),
     )
 
 

@@ -1,6 +1,6 @@
 """What a reader should doubt: each warning says what was found and what training covered."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -28,6 +28,28 @@ def input_notices(manifest: Manifest, scaling: Scaling, values: Floats) -> Itera
                 f"{feature.name}: {_percent(share)} of the values lie outside what the model was "
                 f"trained on, {feature.minimum:g} to {feature.maximum:g} {feature.unit}",
             )
+
+
+def company_notices(values: Floats) -> Iterator[Notice]:
+    """Doubt a window ``[T, N, D]`` (NaN: absent) in which nobody meets anybody."""
+    present = ~np.isnan(values[..., 0])
+    if not (present.sum(axis=1) > 1).any():
+        yield Notice(
+            "no-pairs",
+            "no two entities are present in the same frame (one whose velocity is derived counts "
+            "from its second frame on): there are no relations to tell",
+        )
+
+
+def newcomer_notices(given: Sequence[object], present: npt.NDArray[np.bool_]) -> Iterator[Notice]:
+    """Doubt a last frame whose rows were ``given`` but are not all ``present``: ``[N]`` each."""
+    found = sum(row is not None for row in given) - int(present.sum())
+    if found > 0:
+        yield Notice(
+            "appeared-last",
+            f"entities that appear only in the last given frame: {found}; their velocities cannot "
+            "be derived yet, so they are taken as absent",
+        )
 
 
 def horizon_notices(manifest: Manifest, horizon: int) -> Iterator[Notice]:

@@ -98,6 +98,12 @@ class TestInferRelations:
         shorter = relate(engine, ask_relations(VALUES[:5], estimator="prior"))
         np.testing.assert_allclose(table.probabilities[:5], shorter.probabilities, atol=1e-5)
 
+    def test_later_frames_do_not_even_round_an_earlier_prior(self, engine):
+        other = VALUES.copy()
+        other[5:] += 1e4
+        tables = [relate(engine, ask_relations(v, estimator="prior")) for v in (VALUES, other)]
+        assert np.array_equal(tables[0].probabilities[:5], tables[1].probabilities[:5])
+
     def test_derived_velocities_use_up_the_first_frame(self, engine):
         whole = walk(9, 3)
         derived = relate(engine, ask_relations(whole[..., :2], estimator="prior"))
@@ -235,6 +241,12 @@ class TestForecast:
         assert body["samples"][0][0][3] is None
         gone = [i for i, pair in enumerate(zip(*source_major(4), strict=True)) if 3 in pair]
         assert all(body["relations"]["probabilities"][0][pair] is None for pair in gone)
+
+    def test_an_entity_that_appears_last_is_absent_with_a_word_of_warning(self, engine):
+        positions = with_absences(walk(9, 3), {1: (3, 8)})[..., :2]
+        table = foretell(engine, ask_forecast(positions))
+        assert np.isnan(table.mean[:, 1]).all()
+        assert "appeared-last" in {notice.code for notice in table.warnings}
 
     def test_nobody_at_the_end_is_refused(self, engine):
         with pytest.raises(InvalidRequest) as refusal:

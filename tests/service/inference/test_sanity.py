@@ -1,6 +1,12 @@
 import numpy as np
 
-from service.inference.sanity import horizon_notices, input_notices, relation_notices
+from service.inference.sanity import (
+    company_notices,
+    horizon_notices,
+    input_notices,
+    newcomer_notices,
+    relation_notices,
+)
 from service.inference.scaling import scaling_for
 from tests.service.networks import small_manifest, walk
 
@@ -39,6 +45,23 @@ class TestInputNotices:
         values = walk(6, 3)
         values[2:, 0] = np.nan
         assert doubts(values) == []
+
+
+class TestAbsences:
+    def test_nobody_meets_anybody(self):
+        values = walk(6, 2)
+        assert codes(company_notices(values)) == []
+        values[:3, 0] = np.nan
+        assert codes(company_notices(values)) == []
+        values[3:, 1] = np.nan
+        assert codes(company_notices(values)) == ["no-pairs"]
+
+    def test_somebody_appears_too_late_to_be_foretold(self):
+        row = [0.0, 0.0]
+        present = np.array([True, False, False])
+        (notice,) = newcomer_notices([row, row, None], present)
+        assert (notice.code, ": 1;" in notice.text) == ("appeared-last", True)
+        assert codes(newcomer_notices([row, None, None], present)) == []
 
 
 class TestHorizonNotices:
