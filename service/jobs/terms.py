@@ -14,7 +14,7 @@ class JobTerms(BaseSettings):
     """Where results go, as an address that fsspec knows; default ``<RELATA_HOME>/results``."""
     lease_s: float = 15.0
     """A worker that is silent for so long has lost its job."""
-    beat_s: float = 0.5
+    beat_s: float = 0.25
     """How often a worker reports progress and hears of a cancellation."""
     stall_s: float = 600.0
     """A worker that reports no step for so long is hung and ends itself."""

@@ -15,7 +15,7 @@ from service.tasks.child import POLL_S, Child, FolderLock
 
 DRAIN_GRACE_S = 15.0
 """What a child may take to save a checkpoint when its worker is told to finish."""
-CANCEL_GRACE_S = 0.8
+CANCEL_GRACE_S = 0.5
 SIGNALLED_STATUS = 128
 ENDINGS = (signal.SIGTERM, signal.SIGINT)
 STATUS_OF_SIGNAL = frozenset(SIGNALLED_STATUS + number for number in ENDINGS)

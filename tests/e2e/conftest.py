@@ -47,7 +47,7 @@ class Up:
             stderr=subprocess.STDOUT,
             text=True,
         )
-        self._reader = threading.Thread(target=self._read)
+        self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.http = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=60)
 
@@ -75,7 +75,7 @@ class Up:
 
     def part(self, word: str) -> psutil.Process:
         """Give the oldest process whose command line holds a word."""
-        found = [one for one in self.family() if word in " ".join(one.cmdline())]
+        found = [one for one in self.family() if word in command_line(one)]
         return min(found, key=lambda one: one.create_time())
 
     def end(self, seconds: float = 40) -> int:
@@ -108,6 +108,13 @@ class Up:
         """Poll until the job is as wanted."""
         until(lambda: is_so(self.look(job)), seconds, lambda: f"{self.look(job)}\n{self.output}")
         return self.look(job)
+
+
+def command_line(process: psutil.Process) -> str:
+    try:
+        return " ".join(process.cmdline())
+    except psutil.Error:  # it has just ended
+        return ""
 
 
 def is_over(job: dict[str, Any]) -> bool:
