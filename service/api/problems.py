@@ -15,12 +15,14 @@ from service.api.media import PROBLEM_JSON
 from service.errors import (
     BodyTooLarge,
     ClientGone,
+    Finding,
     InvalidRequest,
     MethodNotAllowed,
     NotFound,
     RuntimeFailure,
     ServiceError,
 )
+from service.schemas.parsing import expectation
 
 log: Any = structlog.get_logger("http")
 
@@ -82,9 +84,19 @@ async def _http_exception(request: Request, error: Exception) -> Response:
     return problem_response(refusal, _request_id(request), error.headers)
 
 
-async def _bad_parameter(request: Request, _: Exception) -> Response:
-    refusal = InvalidRequest("a parameter has another type than expected", fix="See /docs.")
+async def _bad_parameter(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    findings = [_parameter_finding(detail) for detail in error.errors()]
+    refusal = InvalidRequest.from_findings(findings)
     return problem_response(refusal, _request_id(request))
+
+
+def _parameter_finding(detail: Mapping[str, Any]) -> Finding:
+    """Give the finding of one parameter; its name is one that we declared, never the caller's."""
+    place, name = detail["loc"][0], detail["loc"][-1]
+    return Finding(
+        "bad-parameter", f"{place} parameter {name}: {expectation(detail)}", fix="See /docs."
+    )
 
 
 def _request_id(request: Request) -> str:

@@ -1,7 +1,7 @@
 """From bytes to a checked request, with errors that say what to do and never repeat the input."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar, cast
 
 import orjson
@@ -40,6 +40,7 @@ EXPECTED = {
     "string_type": "a string",
     "int_type": "an integer",
     "int_from_float": "an integer",
+    "int_parsing": "an integer",
     "float_type": "a number",
     "finite_number": "a finite number",
     "string_pattern_mismatch": "a name",
@@ -125,10 +126,11 @@ def _findings(details: Sequence[ErrorDetails], payload: object) -> list[Finding]
 def _finding(detail: ErrorDetails, payload: object) -> Finding:
     code = CODES.get(detail["type"]) or _family(detail["type"])
     where, found = locate(detail["loc"], payload)
-    return Finding(code, f"found {found}, {_expectation(detail)}", where, FIXES.get(code, ""))
+    return Finding(code, f"found {found}, {expectation(detail)}", where, FIXES.get(code, ""))
 
 
-def _expectation(detail: ErrorDetails) -> str:
+def expectation(detail: Mapping[str, Any]) -> str:
+    """Give what one of pydantic's errors expected, in the words of JSON."""
     wanted = EXPECTED.get(detail["type"])
     if wanted is None:
         return detail["msg"][:1].lower() + detail["msg"][1:]

@@ -215,6 +215,16 @@ class TestLook:
         assert answer.json()["state"] == "succeeded"
         assert answer.headers["preference-applied"] == "wait=20"
 
+    @pytest.mark.parametrize(
+        ("size", "expected"), [("0", "at least 1"), ("999", "at most 100"), ("x", "an integer")]
+    )
+    def test_of_an_impossible_size_is_refused_by_name(
+        self, http: TestClient, size: str, expected: str
+    ) -> None:
+        answer = http.get("/v1/jobs", params={"page_size": size})
+        assert (answer.status_code, answer.json()["code"]) == (422, "bad-parameter")
+        assert answer.json()["detail"] == f"query parameter page_size: expected {expected}"
+
     def test_lists_page_by_page_newest_first(self, http: TestClient) -> None:
         made = [submit(http, forecast()).json()["id"] for _ in range(3)]
         first = http.get("/v1/jobs", params={"page_size": 2}).json()
