@@ -12,12 +12,14 @@ from service.schemas.answers import BrokerAnswer, ReadyAnswer
 router = APIRouter(tags=["health"])
 
 
+@router.head("/livez", include_in_schema=False)
 @router.get("/livez", summary="Is the process alive")
 async def livez() -> Response:
     """Say that the process answers; nothing else is looked at."""
     return Response('{"status":"alive"}', media_type=JSON)
 
 
+@router.head("/readyz", include_in_schema=False)
 @router.get(
     "/readyz",
     summary="Can it serve",

@@ -16,6 +16,10 @@ def test_livez_asks_for_nothing(client: TestClient) -> None:
     assert client.get("/livez").json() == {"status": "alive"}
 
 
+def test_probes_that_ask_for_the_head_only_are_answered(client: TestClient) -> None:
+    assert [client.head(path).status_code for path in ("/livez", "/readyz")] == [200, 200]
+
+
 class TestReadyz:
     def test_names_runtime_models_and_broker(
         self, client: TestClient, services: FakeServices
