@@ -5,7 +5,7 @@ from typing import Any, cast
 
 from service.errors import Finding, InvalidRequest
 from service.relations.selection import frames_after
-from service.schemas.common import Trajectory
+from service.schemas.fields import Trajectory
 from service.schemas.requests import ForecastRequest, InferRelationsRequest, ModelRequest
 from service.settings import Limits
 

@@ -11,7 +11,7 @@ from service.errors import Finding, InvalidRequest
 from service.inference.scaling import is_translation_free
 from service.inference.units import factor
 from service.inference.values import to_array
-from service.schemas.common import Trajectory
+from service.schemas.fields import Trajectory
 from trajectories.errors import TrajectoryError
 from trajectories.recording import Recording
 from trajectories.velocity import with_velocities

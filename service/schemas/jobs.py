@@ -5,7 +5,7 @@ from typing import Annotated, Any, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from service.schemas.common import MAX_SEED, NAME_PATTERN, ModelReference, WireModel
+from service.schemas.fields import MAX_SEED, NAME_PATTERN, ModelReference, WireModel
 
 JobKind = Literal["forecast", "infer-relations", "retrain", "evaluate"]
 JobState = Literal[

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from service.schemas.common import WireModel
+from service.schemas.fields import WireModel
 
 
 class AliasRequest(WireModel):

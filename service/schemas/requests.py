@@ -6,7 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, model_validator
 from pydantic_core import PydanticCustomError
 
-from service.schemas.common import (
+from service.schemas.fields import (
     MAX_DRAWN_SEED,
     MAX_FRAME_NUMBER,
     MAX_SEED,

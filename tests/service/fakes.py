@@ -11,7 +11,7 @@ from service.artifacts import ArtifactStore
 from service.inference.windows import to_recording
 from service.relations.forecasts import ForecastTable
 from service.relations.tables import ModelRef, RelationTable
-from service.schemas.common import Trajectory
+from service.schemas.fields import Trajectory
 from service.schemas.jobs import Job, JobKind, Progress
 from service.schemas.requests import Estimator, ForecastRequest, InferRelationsRequest
 from service.settings import Settings

@@ -6,7 +6,7 @@ import pytest
 from models.manifest import Feature
 from service.errors import InvalidRequest
 from service.inference.windows import to_recording
-from service.schemas.common import Trajectory
+from service.schemas.fields import Trajectory
 from tests.service.manifests import PUSH_FEATURES, push_manifest
 
 
