@@ -51,7 +51,7 @@ types: $(DEVELOPING)
 	@$(BIN)/pyright --pythonpath $(BIN)/python
 
 imports: $(DEVELOPING)
-	@$(BIN)/lint-imports --verbose
+	@$(BIN)/lint-imports
 
 format: $(DEVELOPING) ## Rewrite the tree in the house style
 	@$(BIN)/ruff check --fix .
