@@ -79,7 +79,8 @@ async def answer(request: Request, call: Call[Asked, Table]) -> Response:
         return await _accepted(request, call.kind, asked)
     asked = call.prepared(asked)
     with timings.phase("work"):
-        work = _within(deadline_s, _each(at, call, asked))
+        most_s = at.settings.request_timeout_s
+        work = _within(deadline_s, _each(at, call, asked), can_wait=deadline_s < most_s)
         tables = await until_gone(request, work)
     with timings.phase("encode"):
         body = await off_loop(at, lambda: call.encode(asked, tables, media_type))
@@ -136,15 +137,15 @@ async def _departure(request: Request) -> None:
         pass
 
 
-async def _within(seconds: float, work: Coroutine[Any, Any, Given]) -> Given:
+async def _within(seconds: float, work: Coroutine[Any, Any, Given], *, can_wait: bool) -> Given:
     try:
         async with asyncio.timeout(seconds):
             return await work
     except TimeoutError:
         raise DeadlineMissed(
             f"the answer was not ready within {seconds:g} s",
-            fix="Allow more time with X-Request-Timeout-Ms, or send it as a job: "
-            "`Prefer: respond-async`.",
+            fix=("Allow more time with X-Request-Timeout-Ms, or send" if can_wait else "Send")
+            + " it as a job: `Prefer: respond-async`.",
         ) from None
 
 

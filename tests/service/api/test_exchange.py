@@ -125,7 +125,23 @@ class TestDeadline:
             "/forecast", json=forecast_request, headers={"X-Request-Timeout-Ms": "30"}
         )
         assert (answer.status_code, answer.json()["code"]) == (504, "deadline-missed")
+        assert "X-Request-Timeout-Ms" in answer.json()["fix"]
         assert services.pipeline.cancelled == 1
+
+    def test_of_the_server_is_not_said_to_be_the_callers(
+        self, services: FakeServices, forecast_request: Body
+    ) -> None:
+        async def scene(app: FastAPI, state: dict[str, Any]) -> None:
+            services.pipeline.gate = asyncio.Event()
+            exchange = Exchange("/forecast")
+            exchange.put(part(orjson.dumps(forecast_request)))
+            await exchange.run(app, state)
+            assert exchange.status == 504
+            fix = str(orjson.loads(exchange.sent[-1]["body"])["fix"])
+            assert "respond-async" in fix
+            assert "X-Request-Timeout-Ms" not in fix
+
+        drive(services, scene, request_timeout_s=0.05)
 
     def test_that_is_none_is_422(self, client: TestClient, forecast_request: Body) -> None:
         for header in ("0", "-1", "soon", "1e3", "9" * 400, "٣"):
