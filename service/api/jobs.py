@@ -103,9 +103,9 @@ async def events(request: Request, job_id: str) -> Response:
             code="bad-event-id",
             fix="Send the id of the last event, or leave the header out to start at the beginning.",
         )
-    told = await _jobs(request).events(job_id, last_id)
+    told = await _jobs(request).events(job_id, BEGINNING)
     return StreamingResponse(
-        _sent(told), media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"}
+        _sent(told, last_id), media_type=EVENT_STREAM, headers={"Cache-Control": "no-store"}
     )
 
 
@@ -146,8 +146,12 @@ def _answer(record: Record, status: int, headers: dict[str, str]) -> Response:
     )
 
 
-async def _sent(told: AsyncIterator[Event | None]) -> AsyncIterator[bytes]:
-    """Write events in the format of the HTML standard, with a comment now and then in silence."""
+async def _sent(told: AsyncIterator[Event | None], last_id: str) -> AsyncIterator[bytes]:
+    """Write events in the format of the HTML standard, with a comment now and then in silence.
+
+    The story is read from its beginning and told from after ``last_id`` on: so an event has the
+    same name to those who come back, and who has heard the end hears that nothing follows.
+    """
     yield b"retry: 2000\n\n"
     before = ""
     async for event in told:
@@ -156,5 +160,12 @@ async def _sent(told: AsyncIterator[Event | None]) -> AsyncIterator[bytes]:
             continue
         kind = "state" if event.state != before else "progress"
         before = event.state
+        if _place(event.id) <= _place(last_id):
+            continue
         data = orjson.dumps(event.to_wire()).decode()
         yield f"id: {event.id}\nevent: {kind}\ndata: {data}\n\n".encode()
+
+
+def _place(event_id: str) -> tuple[int, int]:
+    moment, _, number = event_id.partition("-")
+    return int(moment), int(number)
