@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from service.demo import recordings
-from tests.e2e.conftest import Up, is_over
+from tests.e2e.conftest import Up, is_over, until
 
 pytestmark = pytest.mark.e2e
 
@@ -44,4 +44,9 @@ def test_a_killed_training_ends_as_an_undisturbed_one_and_is_served_at_once(
     assert str(version) not in str(before.get("versions", ""))
     exhibit = recordings.push()
     body = {"model": "dnri-push3", "trajectory": exhibit.trajectory}
-    assert up.http.post("/infer-relations", json=body).json()["model"]["version"] == version
+
+    def serves_it() -> bool:
+        answer = up.http.post("/infer-relations", json=body).json()
+        return answer["model"]["version"] == version
+
+    until(serves_it, 60, lambda: up.output)
