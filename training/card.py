@@ -41,9 +41,18 @@ def _about(manifest: Manifest, trained: TrainedRun, report: dict[str, Any]) -> s
         f"- Training: `python -m training train {name} --set seed={seed}`: "
         f"{facts['epochs']} of {facts['planned_epochs']} epochs in {facts['hours']} h on "
         f"{trained.config.threads} CPU thread(s); the weights are those of "
-        f"{_chosen(trained, report)}.\n"
+        f"{_chosen(trained, report)}. {longer_run(facts)}The curve is in curves.csv.\n"
         f"- Velocities: {manifest.velocity}. Code: `{manifest.provenance.code_version}`.\n"
     )
+
+
+def longer_run(facts: dict[str, Any]) -> str:
+    """Say what the planned run would have needed, where it was stopped before."""
+    left = facts["planned_epochs"] - facts["epochs"]
+    if left <= 0:
+        return ""
+    hours = facts["hours"] / max(facts["epochs"], 1) * facts["planned_epochs"]
+    return f"All planned epochs would need about {hours:.1f} h at that pace. "
 
 
 def _chosen(trained: TrainedRun, report: dict[str, Any]) -> str:

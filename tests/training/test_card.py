@@ -8,7 +8,7 @@ import pytest
 
 from models.manifest import Manifest
 from tests.training.shipped import BURN_IN, Shipped
-from training.card import write_card
+from training.card import longer_run, write_card
 from training.runs import load_run
 
 pytestmark = pytest.mark.slow
@@ -105,3 +105,9 @@ def test_last_weights_are_not_called_the_best(shipped: Shipped, tmp_path: Path) 
     text = written(shipped, tmp_path, checkpoint="last")
     assert "the weights are those of the last epoch, 2." in text
     assert "lowest validation" not in text
+
+
+def test_a_run_stopped_early_says_what_the_whole_one_would_need() -> None:
+    facts = {"epochs": 30, "planned_epochs": 240, "hours": 1.0}
+    assert "about 8.0 h" in longer_run(facts)
+    assert longer_run(facts | {"epochs": 240}) == ""
