@@ -52,7 +52,7 @@ def test_its_curl_gets_its_answer(tmp_path: Path) -> None:
     assert found == shown
 
 
-MODEL_ROWS = re.findall(r"^\| \[([\w-]+)\]\((artifacts/.*?)\) \| (.*)$", README, re.MULTILINE)
+MODEL_ROWS = re.findall(r"^\| \[([\w-]+)\]\((artifacts/.*?)\):[^|]* \| (.*)$", README, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("name", "card", "cells"), MODEL_ROWS, ids=[row[0] for row in MODEL_ROWS])
