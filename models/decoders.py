@@ -6,6 +6,7 @@ each edge only the type it has (inference). They agree on one-hot weights.
 
 import copy
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Literal, NamedTuple, Self, cast
 
 import torch
@@ -117,29 +118,47 @@ class OutputNetwork(nn.Module):
         return self.fc3(self.dropout(functional.relu(self.fc2(hidden))))
 
 
+@dataclass(frozen=True)
+class DecoderSizes:
+    """Widths and counts of a decoder.
+
+    Attributes:
+        own: what a node sees of itself.
+        pairs: what an edge sees beside its two nodes.
+        hidden: H, of messages, memory and output layers.
+        outputs: what the decoder gives per node.
+        edge_types: K.
+        silent: 1 where type 0 sends nothing, else 0.
+        dropout: between the output layers, in training only.
+    """
+
+    own: int
+    pairs: int
+    hidden: int
+    outputs: int
+    edge_types: int
+    silent: int
+    dropout: float = 0.0
+
+    def __post_init__(self) -> None:
+        """Refuse a decoder in which nothing is ever sent."""
+        if self.edge_types - self.silent < 1:
+            raise ValueError(
+                f"found {self.edge_types} edge types, {self.silent} silent; expected one that sends"
+            )
+
+
 class Decoder(nn.Module):
     """What both decoders share: K message networks, of which type 0 may be silent."""
 
     memory_width: int
 
-    def __init__(
-        self,
-        *,
-        nodes: int,
-        pairs: int,
-        hidden: int,
-        edge_types: int,
-        silent: int,
-        activation: Activation,
-    ) -> None:
+    def __init__(self, sizes: DecoderSizes, *, nodes: int, activation: Activation) -> None:
         super().__init__()
-        if edge_types - silent < 1:
-            raise ValueError(
-                f"found {edge_types} edge types, {silent} silent; expected one that sends"
-            )
-        self.silent = silent
+        self.silent = sizes.silent
         self.messages = nn.ModuleList(
-            MessageNetwork(nodes, pairs, hidden, activation) for _ in range(edge_types - silent)
+            MessageNetwork(nodes, sizes.pairs, sizes.hidden, activation)
+            for _ in range(sizes.edge_types - sizes.silent)
         )
 
     @property
@@ -171,26 +190,11 @@ class MarkovDecoder(Decoder):
 
     memory_width = 0
 
-    def __init__(
-        self,
-        *,
-        own: int,
-        pairs: int,
-        hidden: int,
-        outputs: int,
-        edge_types: int,
-        silent: int,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(
-            nodes=own,
-            pairs=pairs,
-            hidden=hidden,
-            edge_types=edge_types,
-            silent=silent,
-            activation=functional.relu,
+    def __init__(self, sizes: DecoderSizes) -> None:
+        super().__init__(sizes, nodes=sizes.own, activation=functional.relu)
+        self.output = OutputNetwork(
+            sizes.own + sizes.hidden, sizes.hidden, sizes.outputs, sizes.dropout
         )
-        self.output = OutputNetwork(own + hidden, hidden, outputs, dropout)
 
     def sequence(self, view: View, weights: Tensor, graph: Graph) -> Tensor:
         """Decode all frames of ``[T, P, own]`` at once; `weights` is ``[T, E, K]``."""
@@ -213,29 +217,13 @@ class RecurrentDecoder(Decoder):
     the types that send. In local frames the pair features enter the messages too.
     """
 
-    def __init__(
-        self,
-        *,
-        own: int,
-        pairs: int,
-        hidden: int,
-        outputs: int,
-        edge_types: int,
-        silent: int,
-        dropout: float = 0.0,
-    ) -> None:
-        super().__init__(
-            nodes=hidden,
-            pairs=pairs,
-            hidden=hidden,
-            edge_types=edge_types,
-            silent=silent,
-            activation=torch.tanh,
-        )
+    def __init__(self, sizes: DecoderSizes) -> None:
+        hidden = sizes.hidden
+        super().__init__(sizes, nodes=hidden, activation=torch.tanh)
         self.memory_width = hidden
-        self.from_input = nn.Linear(own, 3 * hidden)
+        self.from_input = nn.Linear(sizes.own, 3 * hidden)
         self.from_message = nn.Linear(hidden, 3 * hidden, bias=False)
-        self.output = OutputNetwork(hidden, hidden, outputs, dropout)
+        self.output = OutputNetwork(hidden, hidden, sizes.outputs, sizes.dropout)
 
     def sequence(self, view: View, weights: Tensor, graph: Graph) -> Tensor:
         """Decode ``[T, P, own]`` frame by frame from an empty memory; weights ``[T, E, K]``."""

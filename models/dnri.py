@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from models.blocks import Head, MlpBlock
 from models.coordinates import advance, describe
-from models.decoders import DECODERS, MarkovDecoder, RecurrentDecoder
+from models.decoders import DECODERS, DecoderSizes, MarkovDecoder, RecurrentDecoder
 from models.dnri_config import DnriConfig
 from models.embedding import edge_embedding, fold_blocks
 from models.folded import FoldedDnri, RelationLogits
@@ -84,7 +84,7 @@ def _head(config: DnriConfig, inputs: int) -> Head:
 
 def _decoder(config: DnriConfig) -> MarkovDecoder | RecurrentDecoder:
     view = config.coordinates
-    return DECODERS[config.decoder](
+    sizes = DecoderSizes(
         own=view.own_width,
         pairs=view.pair_width,
         hidden=config.hidden,
@@ -93,3 +93,4 @@ def _decoder(config: DnriConfig) -> MarkovDecoder | RecurrentDecoder:
         silent=int(config.skip_first),
         dropout=config.dropout,
     )
+    return DECODERS[config.decoder](sizes)

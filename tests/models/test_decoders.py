@@ -3,7 +3,7 @@ import torch
 from torch import Tensor
 
 from models.coordinates import View
-from models.decoders import MarkovDecoder, RecurrentDecoder
+from models.decoders import DecoderSizes, MarkovDecoder, RecurrentDecoder
 from models.graph import Graph
 from tests.models.small import complete, without_shortcut
 
@@ -16,7 +16,7 @@ def decoder(
 ) -> Either:
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        made = kind(
+        sizes = DecoderSizes(
             own=OWN,
             pairs=0,
             hidden=HIDDEN,
@@ -25,6 +25,7 @@ def decoder(
             silent=silent,
             dropout=dropout,
         )
+        made = kind(sizes)
     return made.double().eval()
 
 
