@@ -4,13 +4,14 @@ Their input and output names are the contract of the artifact (manifest `graphs`
 of the service calls the same modules, so both runtimes take and give the same arrays.
 """
 
+from abc import ABC, abstractmethod
 from typing import NamedTuple
 
 import torch
 from torch import Tensor, nn
 
 from models.folded import FoldedDnri, State
-from models.graph import Graph
+from models.graph import Graph, fully_connected
 from models.recurrence import LstmState
 
 
@@ -21,7 +22,7 @@ class Signature(NamedTuple):
     outputs: dict[str, tuple[int | str, ...]]
 
 
-class ArtifactGraph(nn.Module):
+class ArtifactGraph(nn.Module, ABC):
     """One exported graph: a folded network and the names of what goes in and out."""
 
     integers = frozenset({"senders", "receivers", "sequence", "forced", "types"})
@@ -30,9 +31,9 @@ class ArtifactGraph(nn.Module):
         super().__init__()
         self.net = net
 
+    @abstractmethod
     def signature(self) -> Signature:
         """Give names and axes of all inputs and outputs."""
-        raise NotImplementedError
 
     def dtype_of(self, name: str) -> torch.dtype:
         """Give the element type of a tensor of this graph."""
@@ -52,9 +53,9 @@ class ArtifactGraph(nn.Module):
 
     def _draw(self, name: str, nodes: int, frames: int, generator: torch.Generator) -> Tensor:
         config, pairs = self.net.config, nodes * (nodes - 1)
-        senders, receivers = _complete(nodes, frames)
+        graph = fully_connected(nodes, copies=frames)
         if name in ("senders", "receivers"):
-            return senders if name == "senders" else receivers
+            return graph.senders if name == "senders" else graph.receivers
         if name == "sequence":
             return torch.arange(frames * pairs).view(frames, pairs)
         if name == "lengths":
@@ -64,7 +65,7 @@ class ArtifactGraph(nn.Module):
         if name == "uniforms":
             return torch.rand((pairs,), generator=generator)
         if name == "inverse_in_degree":
-            return torch.full((frames * nodes,), 1.0 / (nodes - 1) if nodes > 1 else 0.0)
+            return graph.inverse_in_degree
         if name == "nodes":
             return 2 * torch.rand((frames * nodes, config.features), generator=generator) - 1
         rows, width = (
@@ -234,11 +235,3 @@ def _window_inputs(net: FoldedDnri) -> dict[str, tuple[int | str, ...]]:
         "sequence": ("length", "pairs"),
         "lengths": ("pairs",),
     }
-
-
-def _complete(nodes: int, frames: int) -> tuple[Tensor, Tensor]:
-    receivers = torch.arange(nodes).repeat_interleave(nodes - 1)
-    slots = torch.arange(nodes - 1).repeat(nodes)
-    senders = slots + (slots >= receivers).long()
-    shift = (torch.arange(frames) * nodes).repeat_interleave(receivers.shape[0])
-    return senders.repeat(frames) + shift, receivers.repeat(frames) + shift
